@@ -1,0 +1,154 @@
+//! The tokio runtime behind every export, and the one way to block on it.
+//!
+//! Everything here asks for a [`Python`] token. The interpreter lock is held
+//! while a process forks, so state that is only touched under it is never
+//! caught half-changed in the child.
+
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+use crate::errors;
+
+/// Threads that drive sockets and timers; Python code never runs on them.
+const WORKER_THREADS: usize = 2;
+
+/// How often a blocked call looks for Ctrl-C.
+const SIGNAL_TICK: Duration = Duration::from_millis(50);
+
+/// Work that crosses threads on its way to a result.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One process's runtime. A forked child gets a new one; the inherited one is
+/// leaked, because its threads do not exist in the child.
+pub(crate) struct Era {
+    /// Differs between a process and its forked children.
+    pub(crate) number: u64,
+    runtime: Runtime,
+    settling: watch::Sender<usize>,
+}
+
+struct Current {
+    number: u64,
+    era: Option<&'static Era>,
+}
+
+static CURRENT: Mutex<Current> = Mutex::new(Current { number: 1, era: None });
+
+fn current_state() -> MutexGuard<'static, Current> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The era of this process, built on first use.
+pub(crate) fn current(_py: Python<'_>) -> PyResult<&'static Era> {
+    let mut state = current_state();
+    if let Some(era) = state.era {
+        return Ok(era);
+    }
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .thread_name("runcycles")
+        .enable_all()
+        .build()
+        .map_err(|error| errors::internal(&format!("cannot start the runtime error={error}")))?;
+    let era: &'static Era = Box::leak(Box::new(Era {
+        number: state.number,
+        runtime,
+        settling: watch::Sender::new(0),
+    }));
+    state.era = Some(era);
+    Ok(era)
+}
+
+/// The number of this process's era, without building its runtime.
+pub(crate) fn era_number(_py: Python<'_>) -> u64 {
+    current_state().number
+}
+
+/// Forgets the parent's runtime; called in a forked child only.
+pub(crate) fn forget_parent(_py: Python<'_>) {
+    let mut state = current_state();
+    state.number += 1;
+    state.era = None;
+}
+
+impl Era {
+    /// Makes this runtime the one that `tokio::spawn` finds on this thread.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Starts work that may be aborted.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+        self.runtime.spawn(work).abort_handle()
+    }
+
+    /// Starts work that goes on whatever becomes of its waiter, and that
+    /// [`Era::settle`] waits for.
+    pub(crate) fn spawn_settling(&'static self, work: impl Future<Output = ()> + Send + 'static) {
+        let outstanding = Outstanding::new(&self.settling);
+        self.runtime.spawn(async move {
+            work.await;
+            drop(outstanding);
+        });
+    }
+
+    /// Waits until no settling work is left, or for `limit`.
+    pub(crate) fn settle(&'static self, py: Python<'_>, limit: Duration) {
+        py.detach(|| {
+            let mut outstanding = self.settling.subscribe();
+            self.runtime.block_on(async {
+                let _ = tokio::time::timeout(limit, outstanding.wait_for(|left| *left == 0)).await;
+            });
+        });
+    }
+}
+
+/// Counts one piece of settling work, also when it panics.
+struct Outstanding(&'static watch::Sender<usize>);
+
+impl Outstanding {
+    fn new(settling: &'static watch::Sender<usize>) -> Self {
+        settling.send_modify(|left| *left += 1);
+        Self(settling)
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.0.send_modify(|left| *left -= 1);
+    }
+}
+
+/// Waits for `work` with the interpreter lock released.
+///
+/// Ctrl-C ends the wait, not the work: a reserve that is on its way must still
+/// be released and a commit must still arrive, so it moves to the runtime.
+pub(crate) fn block<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl Future<Output = T> + Send + 'static,
+) -> PyResult<T> {
+    let era = current(py)?;
+    let mut work: Work<T> = Box::pin(work);
+    let waited = py.detach(|| {
+        era.runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    biased;
+                    value = &mut work => return Ok(value),
+                    () = tokio::time::sleep(SIGNAL_TICK) => Python::attach(|py| py.check_signals())?,
+                }
+            }
+        })
+    });
+    if waited.is_err() {
+        era.spawn_settling(async move {
+            work.await;
+        });
+    }
+    waited
+}

@@ -1,0 +1,1 @@
+//! Runs the ledger: one writer per tenant, idempotency, expiry, storage.

@@ -1,0 +1,1 @@
+//! Pure budget decisions: state, command and time in; outcome and changes out.

@@ -1,0 +1,1 @@
+//! Test servers, manual clock and scenarios for Cycles.

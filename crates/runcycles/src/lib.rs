@@ -1,0 +1,1 @@
+//! Cycles SDK core: reserve, run, commit.

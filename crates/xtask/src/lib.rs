@@ -1,0 +1,1 @@
+//! The developer commands of this repository.

@@ -1,0 +1,1 @@
+//! The runaway agent of cargo xtask demo, in Rust.
