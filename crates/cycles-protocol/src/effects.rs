@@ -1,5 +1,7 @@
 //! Effects come in through traits, so that tests and the simulator pass their
-//! own: time and randomness.
+//! own: time and randomness. This is the one place that asks the machine.
+
+#![expect(clippy::disallowed_methods, reason = "the system's clock is implemented here")]
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -114,6 +114,12 @@ pub enum ErrorKind {
     Unreachable,
     /// The request may have been applied: repeat it with the same key.
     OutcomeUnknown,
+    /// The caller's own input was refused before anything was sent.
+    Invalid,
+    /// The client is set up wrongly; nothing was sent.
+    Config,
+    /// A defect of ours, caught before it could reach the host.
+    Internal,
 }
 
 /// What to do next.
@@ -173,6 +179,29 @@ impl Error {
         error.0.details = body.details;
         error.0.retry_after = retry_after;
         error
+    }
+
+    /// The caller's own input, refused before anything was sent.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::with_kind(ErrorKind::Invalid, ErrorCode::InvalidRequest, None, message.into())
+    }
+
+    /// The client is set up wrongly.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::with_kind(ErrorKind::Config, ErrorCode::Unknown, None, message.into())
+    }
+
+    /// A defect of ours.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::with_kind(ErrorKind::Internal, ErrorCode::InternalError, None, message.into())
+    }
+
+    /// The same refusal, found by the client before anything was sent.
+    #[must_use]
+    pub fn before_sending(mut self) -> Self {
+        self.0.kind = ErrorKind::Invalid;
+        self.0.status = None;
+        self
     }
 
     fn with_kind(kind: ErrorKind, code: ErrorCode, status: Option<u16>, message: String) -> Self {
@@ -255,6 +284,7 @@ impl Error {
     pub fn retry(&self) -> Retry {
         let transient = match self.0.kind {
             ErrorKind::Unreachable | ErrorKind::OutcomeUnknown => true,
+            ErrorKind::Invalid | ErrorKind::Config | ErrorKind::Internal => false,
             ErrorKind::Refused => {
                 matches!(
                     self.0.code,
@@ -287,7 +317,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind {
             ErrorKind::Refused => write!(f, "{}: {}", self.0.code, self.0.message),
-            ErrorKind::Unreachable | ErrorKind::OutcomeUnknown => f.write_str(&self.0.message),
+            _ => f.write_str(&self.0.message),
         }
     }
 }

@@ -126,7 +126,7 @@ pub fn list(query: &Pairs) -> Result<ListReservationsParams, Error> {
                     value,
                     ReservationStatus::parse(value),
                     ReservationStatus::Unknown,
-                )?)
+                )?);
             }
             "from" => params.created.from = time(name, value)?,
             "to" => params.created.to = time(name, value)?,
@@ -135,14 +135,14 @@ pub fn list(query: &Pairs) -> Result<ListReservationsParams, Error> {
             "finalized_from" => params.finalized.from = time(name, value)?,
             "finalized_to" => params.finalized.to = time(name, value)?,
             "sort_by" => {
-                params.sort_by = Some(known(name, value, SortKey::parse(value), SortKey::Unknown)?)
+                params.sort_by = Some(known(name, value, SortKey::parse(value), SortKey::Unknown)?);
             }
             "sort_dir" => {
                 params.sort_dir =
-                    Some(known(name, value, SortDirection::parse(value), SortDirection::Unknown)?)
+                    Some(known(name, value, SortDirection::parse(value), SortDirection::Unknown)?);
             }
             "include" => {
-                params.include = value.split(',').map(|field| field.trim().to_owned()).collect()
+                params.include = value.split(',').map(|field| field.trim().to_owned()).collect();
             }
             "limit" => params.limit = Some(limit(value)?),
             "cursor" => params.cursor = Some(value.clone()),
@@ -258,7 +258,7 @@ fn boolean(name: &str, value: &str) -> Result<bool, Error> {
     }
 }
 
-fn known<T: PartialEq>(name: &str, text: &str, value: T, unknown: T) -> Result<T, Error> {
+fn known<T: PartialEq + Copy>(name: &str, text: &str, value: T, unknown: T) -> Result<T, Error> {
     if value == unknown {
         return Err(invalid(format!(
             "value is not one that the spec names parameter={name} value={text:?}"

@@ -14,6 +14,9 @@ wire_enum! {
     CommitStatus {
         /// Charged.
         Committed = "COMMITTED",
+        /// Only from our SDK: the lease had run out, and the spend was booked
+        /// as a direct debit with the same key. No server answers this.
+        RecoveredViaEvent = "RECOVERED_VIA_EVENT",
     }
 }
 

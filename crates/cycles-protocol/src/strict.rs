@@ -123,7 +123,11 @@ pub(crate) fn not_negative(field: &str, value: Option<i64>) -> Result<(), Error>
     range(field, value, &(0..=i64::MAX))
 }
 
-pub(crate) fn known<T: PartialEq>(field: &str, value: Option<T>, unknown: T) -> Result<(), Error> {
+pub(crate) fn known<T: PartialEq + Copy>(
+    field: &str,
+    value: Option<T>,
+    unknown: T,
+) -> Result<(), Error> {
     if value == Some(unknown) {
         return Err(invalid(format!("value is not one that the spec names field={field}")));
     }

@@ -1,1 +1,28 @@
-//! Test servers, manual clock and scenarios for Cycles.
+//! What tests need: a server per test, a clock that only moves when told, and
+//! the behaviour suite that every language runs.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use cycles_testkit::{ManualClock, TestServer, Transport};
+//!
+//! let clock = ManualClock::default();
+//! let server = TestServer::start_with_clock(
+//!     "budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000}]\n\
+//!      keys: [{name: default, secret: cyc_test, tenant_id: acme}]",
+//!     clock.clone(),
+//! )
+//! .await?;
+//! let client = server.client(None, Transport::Http)?;
+//! clock.advance(std::time::Duration::from_secs(60));
+//! # drop(client); Ok(()) }
+//! ```
+
+mod clock;
+mod document;
+mod recorder;
+mod server;
+
+pub use clock::ManualClock;
+pub use document::{budget_document, client_document};
+pub use recorder::Recorder;
+pub use server::{TestServer, TestServerError, Transport};

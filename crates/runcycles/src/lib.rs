@@ -1,1 +1,57 @@
-//! Cycles SDK core: reserve, run, commit.
+//! Cycles SDK core: **reserve** budget before the work, run it, **commit** what
+//! it really cost; the rest flows back.
+//!
+//! ```no_run
+//! use runcycles::{CyclesClient, WithCyclesConfig, models::Amount, with_cycles};
+//!
+//! # async fn example() -> Result<(), runcycles::Error> {
+//! let client = CyclesClient::builder("cyc_live_…", "http://127.0.0.1:7878").tenant("acme").build();
+//! let reply = with_cycles(
+//!     &client,
+//!     WithCyclesConfig::new(Amount::usd("0.02")?).action("llm.completion", "gpt-4o"),
+//!     |_context| async { Ok(("hello".to_owned(), Amount::usd("0.013")?)) },
+//! )
+//! .await?;
+//! # drop(reply); Ok(()) }
+//! ```
+//!
+//! [`CyclesClient`] talks to a remote authority over HTTP, or to one in process
+//! (feature `embedded`); the code after construction is the same. Everything a
+//! language package does is written here once: keys, retries, leases and
+//! settlement. [`document`] is the surface that those packages dress.
+
+mod builder;
+mod client;
+mod config;
+pub mod document;
+mod error;
+mod guard;
+mod heartbeat;
+mod http;
+mod lifecycle;
+mod pending;
+mod schedule;
+mod settlement;
+
+pub use builder::CyclesClientBuilder;
+pub use client::CyclesClient;
+pub use config::{CyclesConfig, TimeUnit};
+pub use error::{Error, ErrorReport, TransportError};
+pub use guard::{Begun, ReservationGuard};
+pub use http::HttpAuthority;
+pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
+pub use settlement::Settlement;
+
+/// Requests, responses and values, as they stand on the wire.
+pub mod models {
+    pub use cycles_protocol::{
+        Action, Amount, Balance, BalanceParams, BalanceResponse, Caps, CommitOveragePolicy,
+        CommitRequest, CommitResponse, CommitStatus, CyclesEvidenceRef, CyclesMetrics, Decision,
+        DecisionRequest, DecisionResponse, ErrorCode, ErrorResponse, EventCreateRequest,
+        EventCreateResponse, EventId, EventStatus, ExtendRequest, ExtendResponse, ExtendStatus,
+        IdempotencyKey, JsonMap, ListReservationsParams, ReleaseRequest, ReleaseResponse,
+        ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
+        ReservationId, ReservationListResponse, ReservationStatus, ReservationSummary,
+        SignedAmount, SortDirection, SortKey, Subject, Unit,
+    };
+}

@@ -1,0 +1,205 @@
+//! A server per test, over an engine of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_engine::{Engine, Seed};
+use cycles_protocol::control::{BudgetLedger, BudgetRef};
+use cycles_protocol::{
+    Authority, Clock, Control, Error, Operation, SystemClock, SystemRandom, Unit,
+};
+use cycles_server::{EmbeddedServer, ServerConfig};
+use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig};
+
+use crate::recorder::Recorder;
+
+/// The operator's key of every test server.
+const ADMIN_KEY: &str = "admin-test-key";
+
+/// How a client reaches the test server's engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Over a loopback connection.
+    Http,
+    /// In process: the very same engine.
+    Local,
+}
+
+impl Transport {
+    /// Reads `http` or `local`.
+    ///
+    /// # Errors
+    /// Says which two there are.
+    pub fn parse(name: &str) -> Result<Self, TestServerError> {
+        match name {
+            "http" => Ok(Self::Http),
+            "local" => Ok(Self::Local),
+            _ => {
+                Err(TestServerError(format!("transport must be http or local transport={name:?}")))
+            }
+        }
+    }
+}
+
+/// Why a test server could not do what was asked.
+#[derive(Debug)]
+pub struct TestServerError(pub String);
+
+impl std::fmt::Display for TestServerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for TestServerError {}
+
+impl From<Error> for TestServerError {
+    fn from(error: Error) -> Self {
+        Self(error.message().to_owned())
+    }
+}
+
+/// An authority for one test: reachable over HTTP on a free port, and in
+/// process. It stops when dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    engine: Engine,
+    recorder: Recorder,
+    http: EmbeddedServer,
+    keys: Vec<(String, String)>,
+    clock: Arc<dyn Clock>,
+}
+
+impl TestServer {
+    /// Starts on the machine's clock, holding what the YAML `seed` declares.
+    ///
+    /// # Errors
+    /// Names the line of the seed that is wrong.
+    pub async fn start(seed: &str) -> Result<Self, TestServerError> {
+        Self::launch(seed, Arc::new(SystemClock::new())).await
+    }
+
+    /// Starts on a manual clock; clients that this server makes share it.
+    ///
+    /// # Errors
+    /// Names the line of the seed that is wrong.
+    pub async fn start_with_clock(
+        seed: &str,
+        clock: crate::ManualClock,
+    ) -> Result<Self, TestServerError> {
+        Self::launch(seed, Arc::new(clock)).await
+    }
+
+    async fn launch(seed: &str, clock: Arc<dyn Clock>) -> Result<Self, TestServerError> {
+        let invalid =
+            |error: &dyn std::fmt::Display| TestServerError(format!("seed is not valid: {error}"));
+        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
+        let keys = seed.keys.iter().map(|key| (key.name.clone(), key.secret.clone())).collect();
+        let engine = Engine::with_seed(seed, Arc::clone(&clock), Arc::new(SystemRandom))
+            .map_err(|error| invalid(&error))?;
+        let recorder = Recorder::new(Arc::new(engine.clone()));
+        let config =
+            ServerConfig::new(ADMIN_KEY, Arc::new(recorder.clone()), Arc::new(engine.clone()))
+                .clock(Arc::clone(&clock));
+        let http = EmbeddedServer::start(config)
+            .await
+            .map_err(|error| TestServerError(format!("server does not start: {error}")))?;
+        Ok(Self { engine, recorder, http, keys, clock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        self.http.base_url()
+    }
+
+    /// The operator's key.
+    #[must_use]
+    pub fn admin_key(&self) -> &str {
+        ADMIN_KEY
+    }
+
+    /// The secret of the key called `name`, or of the seed's first key.
+    ///
+    /// # Errors
+    /// When the seed has no such key.
+    pub fn api_key(&self, name: Option<&str>) -> Result<&str, TestServerError> {
+        self.keys
+            .iter()
+            .find(|(key, _)| name.is_none_or(|name| key == name))
+            .map(|(_, secret)| secret.as_str())
+            .ok_or_else(|| TestServerError(format!("seed has no such key name={name:?}")))
+    }
+
+    /// The engine itself, for provisioning in the middle of a test.
+    #[must_use]
+    pub fn control(&self) -> &dyn Control {
+        &self.engine
+    }
+
+    /// An authority in process over the same state, with a tenant's key.
+    ///
+    /// # Errors
+    /// When the seed has no such key.
+    pub fn local(&self, key: Option<&str>) -> Result<Arc<dyn Authority>, TestServerError> {
+        let local = self.engine.local(self.api_key(key)?.to_owned());
+        Ok(Arc::new(self.recorder.around(Arc::new(local))))
+    }
+
+    /// A client with a key of the seed, on the server's clock.
+    ///
+    /// # Errors
+    /// When the seed has no such key.
+    pub fn client(
+        &self,
+        key: Option<&str>,
+        transport: Transport,
+    ) -> Result<CyclesClient, TestServerError> {
+        self.client_with(CyclesConfig::new("", ""), key, transport)
+    }
+
+    /// As [`client`](Self::client), with further settings; where and who are
+    /// filled in.
+    ///
+    /// # Errors
+    /// When the seed has no such key.
+    pub fn client_with(
+        &self,
+        mut config: CyclesConfig,
+        key: Option<&str>,
+        transport: Transport,
+    ) -> Result<CyclesClient, TestServerError> {
+        config.base_url = self.base_url();
+        self.api_key(key)?.clone_into(&mut config.api_key);
+        let builder = CyclesClientBuilder::new(config).clock(Arc::clone(&self.clock));
+        Ok(match transport {
+            Transport::Http => builder.build(),
+            Transport::Local => builder.authority(self.local(key)?).build(),
+        })
+    }
+
+    /// How often `operation` was answered successfully, over either transport.
+    #[must_use]
+    pub fn count(&self, operation: Operation) -> usize {
+        self.recorder.count(operation)
+    }
+
+    /// Waits until `operation` was answered successfully `count` times, at most
+    /// `timeout` of real time; answers whether it came to that.
+    pub async fn wait_for(&self, operation: Operation, count: usize, timeout: Duration) -> bool {
+        self.recorder.wait_for(operation, count, timeout).await
+    }
+
+    /// The budget of `scope` in `unit`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn budget(&self, scope: &str, unit: Unit) -> Result<BudgetLedger, TestServerError> {
+        Ok(self.engine.get_budget(&BudgetRef::new(scope, unit)?)?)
+    }
+
+    /// Stops listening, lets requests under way end, and answers when done.
+    pub async fn shutdown(&self) {
+        self.http.shutdown().await;
+    }
+}

@@ -1,0 +1,128 @@
+//! Builds a [`CyclesClient`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
+
+use crate::client::{CyclesClient, Inner};
+use crate::config::CyclesConfig;
+use crate::http::HttpAuthority;
+use crate::pending::Pending;
+
+/// Builds a [`CyclesClient`]; every setting has a default but where and who.
+#[derive(Debug)]
+#[must_use]
+pub struct CyclesClientBuilder {
+    config: CyclesConfig,
+    authority: Option<Arc<dyn Authority>>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+macro_rules! subject_defaults {
+    ($($level:ident),+) => {$(
+        /// Subject level used where a call sets none.
+        pub fn $level(mut self, value: impl Into<String>) -> Self {
+            self.config.$level = Some(value.into());
+            self
+        }
+    )+};
+}
+
+impl CyclesClientBuilder {
+    /// Starts from settings.
+    pub fn new(config: CyclesConfig) -> Self {
+        Self {
+            config,
+            authority: None,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+        }
+    }
+
+    subject_defaults!(tenant, workspace, app, workflow, agent, toolset);
+
+    /// Longest wait for a connection; 2 s unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Longest wait for an answer; 5 s unless set.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.config.read_timeout = timeout;
+        self
+    }
+
+    /// Whether an unclear settlement is repeated in the background.
+    pub fn retry_enabled(mut self, enabled: bool) -> Self {
+        self.config.retry_enabled = enabled;
+        self
+    }
+
+    /// Repeats with growing delays.
+    pub fn retry_max_attempts(mut self, attempts: u32) -> Self {
+        self.config.retry_max_attempts = attempts;
+        self
+    }
+
+    /// Time for waiting and measuring; tests pass a manual clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where request ids come from; tests pass a seeded source.
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Any authority instead of the remote one.
+    pub fn authority(mut self, authority: Arc<dyn Authority>) -> Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// An authority in process, holding what the YAML `seed` declares. It uses
+    /// the configured key, else the seed's first.
+    ///
+    /// # Errors
+    /// [`Error::Config`](crate::Error::Config) naming the line of the seed that is wrong.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(mut self, seed: &str) -> Result<Self, crate::Error> {
+        use cycles_engine::{Engine, Seed};
+
+        let invalid = |error: &dyn std::fmt::Display| {
+            crate::Error::Config(format!("seed is not valid: {error}"))
+        };
+        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
+        if self.config.api_key.is_empty() {
+            self.config.api_key =
+                seed.keys.first().map(|key| key.secret.clone()).ok_or_else(|| {
+                    crate::Error::Config("seed has no key; add one under `keys`".to_owned())
+                })?;
+        }
+        let engine = Engine::with_seed(seed, Arc::clone(&self.clock), Arc::clone(&self.random))
+            .map_err(|error| invalid(&error))?;
+        let local = engine.local(self.config.api_key.clone());
+        Ok(self.authority(Arc::new(local)))
+    }
+
+    /// The client. A base URL that makes no sense is reported by the first call.
+    #[must_use]
+    pub fn build(self) -> CyclesClient {
+        let owner = self.authority.is_some().then(std::process::id);
+        let authority =
+            self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
+        CyclesClient::from_inner(Inner {
+            authority,
+            config: self.config,
+            clock: self.clock,
+            random: self.random,
+            pending: Pending::default(),
+            owner,
+        })
+    }
+}

@@ -1,0 +1,394 @@
+//! The client: one authority, remote or in process, and everything above it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_protocol::{
+    Authority, BalanceParams, BalanceResponse, Call, Clock, CommitRequest, CommitResponse,
+    Decision, DecisionRequest, DecisionResponse, Error as Refusal, ErrorCode, EventCreateRequest,
+    EventCreateResponse, ExtendRequest, ExtendResponse, IdempotencyKey, ListReservationsParams,
+    Operation, Random, RawRequest, RawResponse, ReleaseRequest, ReleaseResponse,
+    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
+    ReservationListResponse, Retry, strict::Validate,
+};
+
+use crate::builder::CyclesClientBuilder;
+use crate::config::CyclesConfig;
+use crate::error::Error;
+use crate::guard::{Begun, ReservationGuard};
+use crate::pending::Pending;
+use crate::schedule::Attempt;
+
+/// Talks to an authority. Cheap to clone; clones share connections and
+/// background settlements.
+#[derive(Debug, Clone)]
+pub struct CyclesClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) config: CyclesConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) pending: Pending,
+    /// The process that owns an authority in process; `None` for a remote one.
+    pub(crate) owner: Option<u32>,
+}
+
+impl CyclesClient {
+    /// Starts building a client of a remote authority.
+    pub fn builder(api_key: impl Into<String>, base_url: impl Into<String>) -> CyclesClientBuilder {
+        CyclesClientBuilder::new(CyclesConfig::new(base_url, api_key))
+    }
+
+    /// A client of the remote authority that `config` names.
+    #[must_use]
+    pub fn new(config: CyclesConfig) -> Self {
+        CyclesClientBuilder::new(config).build()
+    }
+
+    /// A client set up by the `CYCLES_…` environment variables.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the variable that is missing or does not parse.
+    pub fn from_env() -> Result<Self, Error> {
+        Ok(Self::new(CyclesConfig::from_env()?))
+    }
+
+    /// A client with an authority of its own, in process, holding what the
+    /// YAML `seed` declares (`docs/seed.md`); it uses the seed's first key.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the line of the seed that is wrong.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(seed: &str) -> Result<Self, Error> {
+        Ok(CyclesClientBuilder::new(CyclesConfig::new("", "")).embedded(seed)?.build())
+    }
+
+    pub(crate) fn from_inner(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &CyclesConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn authority(&self) -> &Arc<dyn Authority> {
+        &self.inner.authority
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.inner.pending
+    }
+
+    /// A call within a trace.
+    pub(crate) fn call(&self, trace_id: &str) -> Call {
+        Call::new(&*self.inner.random).in_trace(trace_id)
+    }
+
+    fn fresh_call(&self) -> Call {
+        Call::new(&*self.inner.random)
+    }
+
+    /// Reserves budget and answers a guard, which commits, releases, or gives
+    /// the hold back when dropped.
+    ///
+    /// An unclear answer is repeated once with the same key (spec: HEARTBEAT
+    /// GUIDANCE, create).
+    ///
+    /// # Errors
+    /// [`Error::BudgetExceeded`] and [`Error::Api`] when the authority refuses;
+    /// [`Error::Validation`] for input that it would refuse, and for a dry run,
+    /// which holds nothing: use [`begin`](Self::begin).
+    pub async fn reserve(
+        &self,
+        request: ReservationCreateRequest,
+    ) -> Result<ReservationGuard, Error> {
+        if request.is_dry_run() {
+            return Err(Error::Validation(
+                "a dry run holds nothing to guard; call begin() or create_reservation()".to_owned(),
+            ));
+        }
+        match self.begin(request).await? {
+            Begun::Live(guard) => Ok(guard),
+            Begun::DryRun(_) => {
+                Err(Error::Internal("a live reserve was answered as a dry run".to_owned()))
+            }
+        }
+    }
+
+    /// Reserves budget, or evaluates a dry run.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub async fn begin(&self, request: ReservationCreateRequest) -> Result<Begun, Error> {
+        Ok(self.begin_reported(request).await?)
+    }
+
+    /// [`begin`](Self::begin) with the error that still knows everything.
+    pub(crate) async fn begin_reported(
+        &self,
+        mut request: ReservationCreateRequest,
+    ) -> Result<Begun, Refusal> {
+        self.check_process()?;
+        request.subject = request.subject.or(&self.inner.config.subject());
+        request.validate().map_err(Refusal::before_sending)?;
+        let call = self.fresh_call();
+        let (response, granted) = self.create_once_more_if_unclear(&call, &request).await?;
+        if request.is_dry_run() {
+            return Ok(Begun::DryRun(Box::new(response)));
+        }
+        match (response.decision, response.reservation_id.clone()) {
+            (Decision::Deny, _) => Err(denied(&response)),
+            (_, Some(id)) => Ok(Begun::Live(ReservationGuard::new(
+                self.clone(),
+                id,
+                request,
+                response,
+                call.trace_id,
+                granted,
+            ))),
+            (_, None) => {
+                Err(Refusal::outcome_unknown(None, "answer allows but names no reservation"))
+            }
+        }
+    }
+
+    async fn create_once_more_if_unclear(
+        &self,
+        call: &Call,
+        request: &ReservationCreateRequest,
+    ) -> Result<(ReservationCreateResponse, Attempt), Refusal> {
+        let first = self.create_attempt(call, request).await;
+        match first {
+            Err(error) if error.retry() == Retry::SameKey => {
+                self.create_attempt(call, request).await
+            }
+            other => other,
+        }
+    }
+
+    async fn create_attempt(
+        &self,
+        call: &Call,
+        request: &ReservationCreateRequest,
+    ) -> Result<(ReservationCreateResponse, Attempt), Refusal> {
+        let sent = self.inner.clock.monotonic();
+        let answer = self.inner.authority.create_reservation(call, request.clone()).await?;
+        Ok((answer.value, Attempt { sent, received: self.inner.clock.monotonic() }))
+    }
+
+    /// An embedded authority refuses in a forked child: every worker would own
+    /// the whole budget (decision: Fork).
+    pub(crate) fn check_process(&self) -> Result<(), Refusal> {
+        match self.inner.owner {
+            Some(owner) if owner != std::process::id() => Err(Refusal::config(format!(
+                "an embedded authority cannot be used in a forked process; start one `cycles serve` and connect the workers to it created_in_pid={owner}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a request in wire form. Refusals are answers; a missing
+    /// idempotency key is filled in, so that the request is safe to repeat.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] when no answer came.
+    pub async fn send(&self, request: RawRequest) -> Result<RawResponse, Error> {
+        Ok(self.send_reported(request).await?)
+    }
+
+    pub(crate) async fn send_reported(
+        &self,
+        mut request: RawRequest,
+    ) -> Result<RawResponse, Refusal> {
+        self.check_process()?;
+        if request.operation.names_reservation()
+            && request.reservation_id.as_ref().is_none_or(|id| id.as_str().is_empty())
+        {
+            return Err(Refusal::invalid(format!(
+                "reservation_id is required operation={}",
+                request.operation.as_str()
+            )));
+        }
+        if request.operation.has_body() {
+            ensure_key(&mut request);
+        }
+        self.inner.authority.send(&self.fresh_call(), request).await
+    }
+
+    /// Reserves budget without a guard.
+    ///
+    /// # Errors
+    /// [`Error::BudgetExceeded`], [`Error::Api`], [`Error::Transport`].
+    pub async fn create_reservation(
+        &self,
+        request: &ReservationCreateRequest,
+    ) -> Result<ReservationCreateResponse, Error> {
+        self.check_process()?;
+        let mut request = request.clone();
+        request.subject = request.subject.or(&self.inner.config.subject());
+        Ok(self.create_once_more_if_unclear(&self.fresh_call(), &request).await?.0)
+    }
+
+    /// Commits a reservation.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::BudgetExceeded`] under `REJECT`, [`Error::Transport`].
+    pub async fn commit_reservation(
+        &self,
+        id: &ReservationId,
+        request: &CommitRequest,
+    ) -> Result<CommitResponse, Error> {
+        self.check_process()?;
+        Ok(self.inner.authority.commit(&self.fresh_call(), id, request.clone()).await?.value)
+    }
+
+    /// Releases a reservation.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::Transport`].
+    pub async fn release_reservation(
+        &self,
+        id: &ReservationId,
+        request: &ReleaseRequest,
+    ) -> Result<ReleaseResponse, Error> {
+        self.check_process()?;
+        Ok(self.inner.authority.release(&self.fresh_call(), id, request.clone()).await?.value)
+    }
+
+    /// Extends a reservation's lease.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::Transport`].
+    pub async fn extend_reservation(
+        &self,
+        id: &ReservationId,
+        request: &ExtendRequest,
+    ) -> Result<ExtendResponse, Error> {
+        self.check_process()?;
+        Ok(self.inner.authority.extend(&self.fresh_call(), id, request.clone()).await?.value)
+    }
+
+    /// Asks without holding.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::Transport`].
+    pub async fn decide(&self, request: &DecisionRequest) -> Result<DecisionResponse, Error> {
+        self.check_process()?;
+        let mut request = request.clone();
+        request.subject = request.subject.or(&self.inner.config.subject());
+        Ok(self.inner.authority.decide(&self.fresh_call(), request).await?.value)
+    }
+
+    /// Charges at once, without a reservation.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::BudgetExceeded`], [`Error::Transport`].
+    pub async fn create_event(
+        &self,
+        request: &EventCreateRequest,
+    ) -> Result<EventCreateResponse, Error> {
+        self.check_process()?;
+        let mut request = request.clone();
+        request.subject = request.subject.or(&self.inner.config.subject());
+        Ok(self.inner.authority.create_event(&self.fresh_call(), request).await?.value)
+    }
+
+    /// Reads one page of balances.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] without any subject filter, [`Error::Api`], [`Error::Transport`].
+    pub async fn get_balances(&self, params: &BalanceParams) -> Result<BalanceResponse, Error> {
+        self.check_process()?;
+        if params.subject.levels().next().is_none() {
+            return Err(Error::Validation(
+                "at least one of tenant, workspace, app, workflow, agent, toolset is required"
+                    .to_owned(),
+            ));
+        }
+        Ok(self.inner.authority.get_balances(&self.fresh_call(), params.clone()).await?.value)
+    }
+
+    /// Lists one page of reservations.
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::Transport`].
+    pub async fn list_reservations(
+        &self,
+        params: &ListReservationsParams,
+    ) -> Result<ReservationListResponse, Error> {
+        self.check_process()?;
+        Ok(self.inner.authority.list_reservations(&self.fresh_call(), params.clone()).await?.value)
+    }
+
+    /// Reads one reservation.
+    ///
+    /// # Errors
+    /// [`Error::Api`] with `RESERVATION_EXPIRED` (410) for an expired one.
+    pub async fn get_reservation(&self, id: &ReservationId) -> Result<ReservationDetail, Error> {
+        self.check_process()?;
+        Ok(self.inner.authority.get_reservation(&self.fresh_call(), id).await?.value)
+    }
+
+    /// Waits for settlements under way in the background, at most ten seconds;
+    /// answers how many are left.
+    pub async fn flush_pending_commits(&self) -> usize {
+        self.flush_pending_commits_with_timeout(Duration::from_secs(10)).await
+    }
+
+    /// As [`flush_pending_commits`](Self::flush_pending_commits), at most `timeout`.
+    pub async fn flush_pending_commits_with_timeout(&self, timeout: Duration) -> usize {
+        self.inner.pending.flush(timeout).await
+    }
+}
+
+/// A `DENY` that came as an answer: the same error as the refusal it stands for.
+fn denied(response: &ReservationCreateResponse) -> Refusal {
+    let reason = response.reason_code.as_deref().unwrap_or("DENY");
+    let code = match ErrorCode::parse(reason) {
+        ErrorCode::Unknown => ErrorCode::Forbidden,
+        known => known,
+    };
+    let error = Refusal::new(code, format!("reservation denied reason_code={reason}"))
+        .detail("reason_code", reason);
+    match response.retry_after_ms.and_then(|ms| u64::try_from(ms).ok()) {
+        Some(ms) => error.retry_after_hint(Duration::from_millis(ms)),
+        None => error,
+    }
+}
+
+/// Fills in the body's key, and mirrors it into the header.
+fn ensure_key(request: &mut RawRequest) {
+    // A body that is not an object is sent as it is: the authority says what is wrong.
+    let Ok(mut body) = serde_json::from_slice::<cycles_protocol::JsonMap>(&request.body) else {
+        return;
+    };
+    if !body.contains_key("idempotency_key") {
+        let key = IdempotencyKey::random();
+        body.insert("idempotency_key".to_owned(), key.as_str().into());
+        if let Ok(bytes) = serde_json::to_vec(&body) {
+            request.body = bytes;
+        }
+    }
+    let key = body.get("idempotency_key").and_then(|key| key.as_str());
+    // A key that no header can carry is refused by the authority with the body.
+    if let Some(key) = key.filter(|key| key.bytes().all(|byte| (0x21..0x7f).contains(&byte))) {
+        request.idempotency_header.get_or_insert_with(|| key.to_owned());
+    }
+}
+
+/// Which operation a low-level method of a language package runs.
+pub(crate) fn operation(name: &str) -> Result<Operation, Refusal> {
+    Operation::parse(name).ok_or_else(|| {
+        Refusal::invalid(format!("operation is not one of the nine operation={name:?}"))
+    })
+}

@@ -1,0 +1,404 @@
+//! The surface that the language packages dress: requests and answers as
+//! documents, every failure an [`ErrorReport`].
+//!
+//! A package hands over what its user wrote and gets back what to show; it
+//! decides nothing itself.
+
+use std::time::Duration;
+
+use cycles_protocol::{
+    Action, Amount, CommitOveragePolicy, CommitRequest, CyclesMetrics, Error as Refusal,
+    IdempotencyKey, JsonMap, RawRequest, ReservationCreateRequest, ReservationCreateResponse,
+    ReservationId, Subject, strict::Validate,
+};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::{self, CyclesClient};
+use crate::config::CyclesConfig;
+use crate::error::{Error, ErrorReport};
+use crate::guard::{Begun, ReservationGuard};
+use crate::settlement::Settlement;
+
+/// Settings of a client, as a document. Everything may be left out.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the fields are those of CyclesConfig, with times in milliseconds")]
+pub struct ConfigDocument {
+    pub base_url: Option<String>,
+    pub api_key: Option<String>,
+    pub tenant: Option<String>,
+    pub workspace: Option<String>,
+    pub app: Option<String>,
+    pub workflow: Option<String>,
+    pub agent: Option<String>,
+    pub toolset: Option<String>,
+    pub connect_timeout_ms: Option<u64>,
+    pub read_timeout_ms: Option<u64>,
+    pub retry_enabled: Option<bool>,
+    pub retry_max_attempts: Option<u32>,
+    pub retry_initial_delay_ms: Option<u64>,
+    pub retry_multiplier: Option<f64>,
+    pub retry_max_delay_ms: Option<u64>,
+}
+
+impl ConfigDocument {
+    /// The settings, with defaults for what is left out.
+    ///
+    /// # Errors
+    /// Kind `Config`, naming the setting.
+    pub fn into_config(self) -> Result<CyclesConfig, ErrorReport> {
+        let mut config =
+            CyclesConfig::new(self.base_url.unwrap_or_default(), self.api_key.unwrap_or_default());
+        config.tenant = self.tenant;
+        config.workspace = self.workspace;
+        config.app = self.app;
+        config.workflow = self.workflow;
+        config.agent = self.agent;
+        config.toolset = self.toolset;
+        let set = |into: &mut Duration, ms: Option<u64>| {
+            if let Some(ms) = ms {
+                *into = Duration::from_millis(ms);
+            }
+        };
+        set(&mut config.connect_timeout, self.connect_timeout_ms);
+        set(&mut config.read_timeout, self.read_timeout_ms);
+        set(&mut config.retry_initial_delay, self.retry_initial_delay_ms);
+        set(&mut config.retry_max_delay, self.retry_max_delay_ms);
+        config.retry_enabled = self.retry_enabled.unwrap_or(config.retry_enabled);
+        config.retry_max_attempts = self.retry_max_attempts.unwrap_or(config.retry_max_attempts);
+        config.retry_multiplier = self.retry_multiplier.unwrap_or(config.retry_multiplier);
+        config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
+        Ok(config)
+    }
+
+    /// The settings of a remote client: where and who are required.
+    ///
+    /// # Errors
+    /// Kind `Config`, naming the setting.
+    pub fn into_remote_config(self) -> Result<CyclesConfig, ErrorReport> {
+        let config = self.into_config()?;
+        for (name, value) in [("base_url", &config.base_url), ("api_key", &config.api_key)] {
+            if value.trim().is_empty() {
+                return Err(Refusal::config(format!("{name} is required")).into());
+            }
+        }
+        if !config.base_url.starts_with("http://") && !config.base_url.starts_with("https://") {
+            return Err(Refusal::config(format!(
+                "base_url must start with http:// or https:// base_url={:?}",
+                config.base_url
+            ))
+            .into());
+        }
+        Ok(config)
+    }
+}
+
+/// Reads a document that a package passed.
+///
+/// # Errors
+/// Kind `Validation`, saying what is wrong where.
+pub fn read<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, ErrorReport> {
+    serde_json::from_value(value)
+        .map_err(|error| Refusal::invalid(format!("{what} is not valid: {error}")).into())
+}
+
+/// What a guarded call reserves, as a document. Only `estimate` is required.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of ReservationCreateRequest")]
+pub struct GuardRequest {
+    pub estimate: Amount,
+    #[serde(default)]
+    pub subject: Option<Subject>,
+    #[serde(default)]
+    pub action: Option<ActionDocument>,
+    #[serde(default)]
+    pub ttl_ms: Option<i64>,
+    #[serde(default)]
+    pub grace_period_ms: Option<i64>,
+    #[serde(default)]
+    pub overage_policy: Option<CommitOveragePolicy>,
+    #[serde(default)]
+    pub dry_run: Option<bool>,
+    #[serde(default)]
+    pub metadata: Option<JsonMap>,
+    #[serde(default)]
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// What the spend is for; both names are `unknown` unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the fields are those of Action")]
+pub struct ActionDocument {
+    #[serde(default)]
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+}
+
+impl From<ActionDocument> for Action {
+    fn from(action: ActionDocument) -> Self {
+        let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "unknown".to_owned());
+        Self { kind: or_unknown(action.kind), name: or_unknown(action.name), tags: action.tags }
+    }
+}
+
+impl From<GuardRequest> for ReservationCreateRequest {
+    fn from(request: GuardRequest) -> Self {
+        Self::builder()
+            .maybe_idempotency_key(request.idempotency_key)
+            .subject(request.subject.unwrap_or_default())
+            .action(request.action.unwrap_or_default().into())
+            .estimate(request.estimate)
+            .maybe_ttl_ms(request.ttl_ms)
+            .maybe_grace_period_ms(request.grace_period_ms)
+            .maybe_overage_policy(request.overage_policy)
+            .maybe_dry_run(request.dry_run)
+            .maybe_metadata(request.metadata)
+            .build()
+    }
+}
+
+/// An answer in wire form, or what kept it from coming.
+#[derive(Debug, Clone, Serialize)]
+pub struct ResponseDocument {
+    /// The HTTP status; -1 when no answer came.
+    pub status: i32,
+    /// The body as received; `null` when there is none.
+    pub body: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Why no answer came.
+    pub error_message: Option<String>,
+}
+
+/// Sends a low-level request. Never fails: transport problems are a status of -1.
+pub async fn send(
+    client: &CyclesClient,
+    operation: &str,
+    reservation_id: Option<String>,
+    query: Vec<(String, String)>,
+    body: Vec<u8>,
+) -> ResponseDocument {
+    let request = client::operation(operation).map(|operation| RawRequest {
+        reservation_id: reservation_id.map(ReservationId::new),
+        ..RawRequest::new(operation, body).with_query(query)
+    });
+    let answer = match request {
+        Ok(request) => client.send_reported(request).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(response) => ResponseDocument {
+            status: i32::from(response.status),
+            body: String::from_utf8_lossy(&response.body).into_owned(),
+            headers: response.headers,
+            error_message: None,
+        },
+        Err(error) => ResponseDocument {
+            status: -1,
+            body: String::new(),
+            headers: Vec::new(),
+            error_message: Some(error.message().to_owned()),
+        },
+    }
+}
+
+/// What to commit, as a document.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CommitDocument {
+    /// What it really cost; the estimate when left out.
+    pub actual: Option<Amount>,
+    /// Measurements of the work.
+    pub metrics: Option<CyclesMetrics>,
+    /// Kept with the commit.
+    pub metadata: Option<JsonMap>,
+}
+
+/// How a settlement stands, as a document. Settling never fails: the caller's
+/// result is never lost.
+#[derive(Debug, Clone, Serialize)]
+pub struct SettlementDocument {
+    /// `committed`, `released`, `recovered_via_event`, `pending`, `refused`,
+    /// `already_settled` or `nothing_to_settle`.
+    pub outcome: &'static str,
+    /// The authority's answer.
+    pub response: Option<Value>,
+    /// Why it is pending or was refused.
+    pub error: Option<ErrorReport>,
+}
+
+impl SettlementDocument {
+    fn new(outcome: &'static str) -> Self {
+        Self { outcome, response: None, error: None }
+    }
+
+    fn answered(outcome: &'static str, response: &impl Serialize) -> Self {
+        Self { outcome, response: serde_json::to_value(response).ok(), error: None }
+    }
+
+    fn failed(outcome: &'static str, error: &Refusal) -> Self {
+        Self { outcome, response: None, error: Some(error.into()) }
+    }
+}
+
+impl From<Settlement> for SettlementDocument {
+    fn from(settlement: Settlement) -> Self {
+        match settlement {
+            Settlement::Committed(response) => Self::answered("committed", &response),
+            Settlement::Released(response) => Self::answered("released", &response),
+            Settlement::RecoveredViaEvent(response) => {
+                Self::answered("recovered_via_event", &response)
+            }
+            Settlement::Pending(error) => Self::failed("pending", &error),
+            Settlement::Refused(error) => Self::failed("refused", &error),
+        }
+    }
+}
+
+/// A guard as the language packages hold it: settles at most once, whoever asks.
+#[derive(Debug)]
+pub struct Guard {
+    estimate: Amount,
+    state: Mutex<State>,
+    context: Value,
+}
+
+#[derive(Debug)]
+enum State {
+    Live(Box<ReservationGuard>),
+    DryRun,
+    Settled,
+}
+
+/// Reserves budget, or evaluates a dry run.
+///
+/// # Errors
+/// The refusal; the guarded function must not run then.
+pub async fn begin(client: &CyclesClient, request: GuardRequest) -> Result<Guard, ErrorReport> {
+    let estimate = request.estimate;
+    let begun = client.begin_reported(request.into()).await?;
+    Ok(match begun {
+        Begun::Live(guard) => Guard {
+            estimate,
+            context: context(estimate, guard.response(), Some(guard.trace_id())),
+            state: Mutex::new(State::Live(Box::new(guard))),
+        },
+        Begun::DryRun(response) => Guard {
+            estimate,
+            context: context(estimate, &response, None),
+            state: Mutex::new(State::DryRun),
+        },
+    })
+}
+
+fn context(
+    estimate: Amount,
+    response: &ReservationCreateResponse,
+    trace_id: Option<&str>,
+) -> Value {
+    json!({
+        "reservation_id": response.reservation_id,
+        "decision": response.decision,
+        "estimate": estimate,
+        "caps": response.caps,
+        "expires_at_ms": response.expires_at_ms,
+        "affected_scopes": response.affected_scopes,
+        "scope_path": response.scope_path,
+        "reserved": response.reserved,
+        "balances": response.balances.as_deref().unwrap_or_default(),
+        "dry_run": trace_id.is_none(),
+        "trace_id": trace_id,
+        "response": response,
+    })
+}
+
+impl Guard {
+    /// What the guarded function may know of its reservation.
+    #[must_use]
+    pub fn context(&self) -> Value {
+        let mut context = self.context.clone();
+        if let State::Live(guard) = &*self.state.lock() {
+            context["expires_at_ms"] = json!(guard.expires_at_ms());
+        }
+        context
+    }
+
+    /// Commits; the estimate where no actual is given. An actual that makes no
+    /// sense (negative, another unit) is replaced by the estimate and marked in
+    /// the metadata, since the work has run and the spend must be booked.
+    pub async fn commit(&self, document: CommitDocument) -> SettlementDocument {
+        let guard = match self.take() {
+            Ok(guard) => guard,
+            Err(settled) => return settled,
+        };
+        let request = CommitRequest::builder()
+            .actual(document.actual.unwrap_or(self.estimate))
+            .maybe_metrics(document.metrics)
+            .maybe_metadata(document.metadata)
+            .build();
+        let request = match request.validate() {
+            Ok(()) if request.actual.unit == self.estimate.unit => request,
+            problem => self.book_estimate(request, problem.err().as_ref()),
+        };
+        guard.settle(request).await.into()
+    }
+
+    fn book_estimate(&self, request: CommitRequest, problem: Option<&Refusal>) -> CommitRequest {
+        let mut metadata = request.metadata.unwrap_or_default();
+        metadata.insert("actual_source".to_owned(), "estimate".into());
+        let reason =
+            problem.map_or("actual is in another unit than the estimate", Refusal::message);
+        tracing::warn!(reason, "commit is not valid; committing the estimate");
+        CommitRequest::builder()
+            .idempotency_key(request.idempotency_key)
+            .actual(self.estimate)
+            .metadata(metadata)
+            .build()
+    }
+
+    /// Gives everything back.
+    pub async fn release(&self, reason: Option<String>) -> SettlementDocument {
+        match self.take() {
+            Ok(guard) => guard.give_back(reason).await.into(),
+            Err(settled) => settled,
+        }
+    }
+
+    fn take(&self) -> Result<ReservationGuard, SettlementDocument> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::Settled) {
+            State::Live(guard) => Ok(*guard),
+            State::DryRun => {
+                *state = State::DryRun;
+                Err(SettlementDocument::new("nothing_to_settle"))
+            }
+            State::Settled => Err(SettlementDocument::new("already_settled")),
+        }
+    }
+}
+
+impl From<Error> for ErrorReport {
+    /// For construction-time errors, which carry nothing but a message.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Config(message) => Refusal::config(message).into(),
+            Error::Validation(message) => Refusal::invalid(message).into(),
+            other => Self::internal(other.to_string()),
+        }
+    }
+}
+
+/// The message without the variant's prefix, which the package's class says.
+fn plain(error: &Error) -> String {
+    match error {
+        Error::Config(message) | Error::Validation(message) => message.clone(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,392 @@
+//! The authority over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_protocol::authority::Answered;
+use cycles_protocol::{
+    Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
+    CommitResponse, CommitStatus, Decision, DecisionRequest, DecisionResponse, Error,
+    ErrorResponse, EventCreateRequest, EventCreateResponse, EventStatus, ExtendRequest,
+    ExtendResponse, ExtendStatus, HttpAnswer, IdempotencyKey, ListReservationsParams, Operation,
+    Random, RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReleaseStatus,
+    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
+    ReservationListResponse, ReservationStatus, SystemRandom, Unit, headers, trace,
+};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::CyclesConfig;
+
+/// Below the keep-alive of common servers and load balancers, so that a pooled
+/// connection is not closed under a request (anchors.md pitfall 24).
+const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// A remote authority. Cheap to clone; connections are pooled and made lazily.
+#[derive(Debug, Clone)]
+pub struct HttpAuthority {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    base_url: String,
+    config: CyclesConfig,
+    /// Tagged with the process that built it: a forked child builds its own.
+    http: Mutex<Option<(u32, reqwest::Client)>>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+impl HttpAuthority {
+    /// Connects to `config.base_url` with `config.api_key`, on the first call.
+    #[must_use]
+    pub fn new(config: CyclesConfig) -> Self {
+        let base_url = config.base_url.trim_end_matches('/').to_owned();
+        Self { inner: Arc::new(Inner { base_url, config, http: Mutex::new(None) }) }
+    }
+
+    fn http(&self) -> Result<reqwest::Client, Error> {
+        let pid = std::process::id();
+        let mut slot = self.inner.http.lock();
+        match &*slot {
+            Some((owner, client)) if *owner == pid => Ok(client.clone()),
+            _ => {
+                let client = build(&self.inner.base_url, &self.inner.config)?;
+                // A parent's client is leaked: dropping it would join threads that
+                // do not exist in this process.
+                std::mem::forget(slot.replace((pid, client.clone())));
+                Ok(client)
+            }
+        }
+    }
+
+    async fn exchange(&self, call: &Call, request: RawRequest) -> Result<RawResponse, Error> {
+        let url = format!(
+            "{}{}",
+            self.inner.base_url,
+            request.operation.path(request.reservation_id.as_ref())
+        );
+        let http = self.http()?;
+        let mut builder = if request.operation.has_body() {
+            http.post(url).header("content-type", "application/json").body(request.body)
+        } else {
+            http.get(url).query(&request.query)
+        };
+        builder = builder
+            .header(headers::API_KEY, &self.inner.config.api_key)
+            .header(headers::TRACE_ID, &call.trace_id)
+            .header(
+                headers::TRACEPARENT,
+                trace::traceparent(&call.trace_id, &SystemRandom as &dyn Random),
+            )
+            .timeout(call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout()));
+        if let Some(key) = request.idempotency_header {
+            builder = builder.header(headers::IDEMPOTENCY_KEY, key);
+        }
+        let response = builder.send().await.map_err(|error| self.failed(&error))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        let body = response.bytes().await.map_err(|error| self.failed(&error))?.to_vec();
+        Ok(RawResponse { status, headers, body })
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Error {
+        let base_url = &self.inner.base_url;
+        if error.is_builder() {
+            return Error::config(format!(
+                "request cannot be built; check base_url and api_key base_url={base_url:?} reason={}",
+                root_cause(error)
+            ));
+        }
+        if error.is_connect() {
+            return Error::unreachable(format!(
+                "authority cannot be reached; is it running? base_url={base_url} reason={}",
+                root_cause(error)
+            ));
+        }
+        let what = if error.is_timeout() {
+            "authority did not answer in time"
+        } else {
+            "connection broke"
+        };
+        Error::outcome_unknown(
+            None,
+            format!("{what} base_url={base_url} reason={}", root_cause(error)),
+        )
+    }
+
+    async fn typed<T: Conforms>(
+        &self,
+        call: &Call,
+        request: RawRequest,
+    ) -> Result<Answer<T>, Error> {
+        let response = self.exchange(call, request).await?;
+        let value = read(&response)?;
+        let http =
+            HttpAnswer { status: response.status, headers: response.headers, body: response.body };
+        Ok(Answer { value, http: Some(http) })
+    }
+
+    fn post<'a, T: Conforms + 'a>(
+        &'a self,
+        call: &'a Call,
+        operation: Operation,
+        id: Option<&'a ReservationId>,
+        (key, body): (&IdempotencyKey, &impl Serialize),
+    ) -> Answered<'a, T> {
+        let body = serde_json::to_vec(body);
+        let key = key.as_str().to_owned();
+        Box::pin(async move {
+            let body =
+                body.map_err(|error| Error::invalid(format!("request is not JSON: {error}")))?;
+            let mut request = RawRequest::new(operation, body);
+            request.reservation_id = id.cloned();
+            request.idempotency_header = Some(key);
+            self.typed(call, request).await
+        })
+    }
+
+    fn get<'a, T: Conforms + 'a>(
+        &'a self,
+        call: &'a Call,
+        operation: Operation,
+        id: Option<&'a ReservationId>,
+        query: Vec<(String, String)>,
+    ) -> Answered<'a, T> {
+        let mut request = RawRequest::new(operation, Vec::new()).with_query(query);
+        request.reservation_id = id.cloned();
+        Box::pin(self.typed(call, request))
+    }
+}
+
+impl Authority for HttpAuthority {
+    fn create_reservation<'a>(
+        &'a self,
+        call: &'a Call,
+        request: ReservationCreateRequest,
+    ) -> Answered<'a, ReservationCreateResponse> {
+        self.post(call, Operation::CreateReservation, None, (&request.idempotency_key, &request))
+    }
+
+    fn commit<'a>(
+        &'a self,
+        call: &'a Call,
+        id: &'a ReservationId,
+        request: CommitRequest,
+    ) -> Answered<'a, CommitResponse> {
+        self.post(call, Operation::Commit, Some(id), (&request.idempotency_key, &request))
+    }
+
+    fn release<'a>(
+        &'a self,
+        call: &'a Call,
+        id: &'a ReservationId,
+        request: ReleaseRequest,
+    ) -> Answered<'a, ReleaseResponse> {
+        self.post(call, Operation::Release, Some(id), (&request.idempotency_key, &request))
+    }
+
+    fn extend<'a>(
+        &'a self,
+        call: &'a Call,
+        id: &'a ReservationId,
+        request: ExtendRequest,
+    ) -> Answered<'a, ExtendResponse> {
+        self.post(call, Operation::Extend, Some(id), (&request.idempotency_key, &request))
+    }
+
+    fn decide<'a>(
+        &'a self,
+        call: &'a Call,
+        request: DecisionRequest,
+    ) -> Answered<'a, DecisionResponse> {
+        self.post(call, Operation::Decide, None, (&request.idempotency_key, &request))
+    }
+
+    fn create_event<'a>(
+        &'a self,
+        call: &'a Call,
+        request: EventCreateRequest,
+    ) -> Answered<'a, EventCreateResponse> {
+        self.post(call, Operation::CreateEvent, None, (&request.idempotency_key, &request))
+    }
+
+    fn get_balances<'a>(
+        &'a self,
+        call: &'a Call,
+        params: BalanceParams,
+    ) -> Answered<'a, BalanceResponse> {
+        self.get(call, Operation::GetBalances, None, params.to_query())
+    }
+
+    fn list_reservations<'a>(
+        &'a self,
+        call: &'a Call,
+        params: ListReservationsParams,
+    ) -> Answered<'a, ReservationListResponse> {
+        self.get(call, Operation::ListReservations, None, params.to_query())
+    }
+
+    fn get_reservation<'a>(
+        &'a self,
+        call: &'a Call,
+        id: &'a ReservationId,
+    ) -> Answered<'a, ReservationDetail> {
+        self.get(call, Operation::GetReservation, Some(id), Vec::new())
+    }
+
+    fn send<'a>(
+        &'a self,
+        call: &'a Call,
+        request: RawRequest,
+    ) -> BoxFuture<'a, Result<RawResponse, Error>> {
+        Box::pin(self.exchange(call, request))
+    }
+}
+
+/// Platform roots, or the bundled ones where the machine has none, as slim
+/// containers do (decision: TLS).
+fn build(base_url: &str, config: &CyclesConfig) -> Result<reqwest::Client, Error> {
+    let builder = || {
+        reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .pool_idle_timeout(POOL_IDLE)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("runcycles/", env!("CARGO_PKG_VERSION")))
+    };
+    let failed = |error: reqwest::Error| {
+        Error::config(format!("HTTP client cannot be built reason={}", root_cause(&error)))
+    };
+    if base_url.starts_with("http://") {
+        // No TLS will be spoken: loading the platform's roots would cost 15 ms.
+        return builder().tls_certs_only([]).build().map_err(failed);
+    }
+    builder().build().or_else(|_| {
+        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS
+            .iter()
+            .filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        builder().tls_certs_only(bundled).build().map_err(failed)
+    })
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Reads an answer: a conforming success, a refusal in the spec's form, or
+/// neither, which leaves the outcome unknown (spec: "a different or malformed
+/// 2xx response is ambiguous").
+fn read<T: Conforms>(response: &RawResponse) -> Result<T, Error> {
+    let status = response.status;
+    if response.is_success() {
+        return match serde_json::from_slice::<T>(&response.body) {
+            Ok(value) if status == T::STATUS && value.conforms() => Ok(value),
+            Ok(_) => Err(unexpected(status, "answer does not conform to the spec")),
+            Err(error) => Err(unexpected(status, &format!("answer cannot be read: {error}"))),
+        };
+    }
+    let wait = retry_after(response);
+    if let Ok(body) = serde_json::from_slice::<ErrorResponse>(&response.body) {
+        return Err(Error::from_response(status, body, wait));
+    }
+    let error =
+        unexpected(status, "answer is not the spec's error body; is base_url an authority?");
+    Err(match wait {
+        Some(wait) => error.retry_after_hint(wait),
+        None => error,
+    })
+}
+
+fn unexpected(status: u16, message: &str) -> Error {
+    Error::outcome_unknown(Some(status), format!("{message} status={status}"))
+}
+
+/// spec: header `Retry-After` is whole seconds; the date form is invalid.
+fn retry_after(response: &RawResponse) -> Option<Duration> {
+    response.header(headers::RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What makes a 2xx a success: the declared status, and known enum values.
+trait Conforms: DeserializeOwned + Send {
+    const STATUS: u16 = 200;
+
+    fn conforms(&self) -> bool;
+}
+
+impl Conforms for ReservationCreateResponse {
+    fn conforms(&self) -> bool {
+        let held = self.reservation_id.is_some();
+        match self.decision {
+            // A dry run holds nothing; a live one names what it holds.
+            Decision::Allow | Decision::AllowWithCaps => !held || self.expires_at_ms.is_some(),
+            Decision::Deny => !held,
+            _ => false,
+        }
+    }
+}
+
+impl Conforms for CommitResponse {
+    fn conforms(&self) -> bool {
+        self.status == CommitStatus::Committed && self.charged.unit != Unit::Unknown
+    }
+}
+
+impl Conforms for ReleaseResponse {
+    fn conforms(&self) -> bool {
+        self.status == ReleaseStatus::Released && self.released.unit != Unit::Unknown
+    }
+}
+
+impl Conforms for ExtendResponse {
+    fn conforms(&self) -> bool {
+        self.status == ExtendStatus::Active && self.expires_at_ms >= 0
+    }
+}
+
+impl Conforms for DecisionResponse {
+    fn conforms(&self) -> bool {
+        self.decision != Decision::Unknown
+    }
+}
+
+impl Conforms for EventCreateResponse {
+    const STATUS: u16 = 201;
+
+    fn conforms(&self) -> bool {
+        self.status == EventStatus::Applied
+    }
+}
+
+impl Conforms for BalanceResponse {
+    fn conforms(&self) -> bool {
+        true
+    }
+}
+
+impl Conforms for ReservationListResponse {
+    fn conforms(&self) -> bool {
+        true
+    }
+}
+
+impl Conforms for ReservationDetail {
+    fn conforms(&self) -> bool {
+        self.status != ReservationStatus::Unknown
+    }
+}

@@ -1,0 +1,189 @@
+//! [`with_cycles`]: reserve, run, commit, in one call.
+
+use std::future::Future;
+
+use cycles_protocol::{
+    Action, Amount, Balance, Caps, CommitOveragePolicy, CommitRequest, CyclesMetrics, Decision,
+    JsonMap, ReservationCreateRequest, ReservationId, Subject,
+};
+
+use crate::client::CyclesClient;
+use crate::error::Error;
+use crate::guard::ReservationGuard;
+
+/// The guarded function's own error, handed through untouched.
+pub type GuardedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a guarded call reserves.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct WithCyclesConfig {
+    estimate: Amount,
+    action: Action,
+    subject: Subject,
+    ttl_ms: Option<i64>,
+    grace_period_ms: Option<i64>,
+    overage_policy: Option<CommitOveragePolicy>,
+    metrics: Option<CyclesMetrics>,
+    metadata: Option<JsonMap>,
+    commit_metadata: Option<JsonMap>,
+}
+
+impl WithCyclesConfig {
+    /// Holds `estimate` while the function runs.
+    pub fn new(estimate: Amount) -> Self {
+        Self {
+            estimate,
+            action: Action::new("unknown", "unknown"),
+            subject: Subject::default(),
+            ttl_ms: None,
+            grace_period_ms: None,
+            overage_policy: None,
+            metrics: None,
+            metadata: None,
+            commit_metadata: None,
+        }
+    }
+
+    /// What the spend is for; `unknown` unless set.
+    pub fn action(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
+        let tags = self.action.tags.take();
+        self.action = Action { tags, ..Action::new(kind, name) };
+        self
+    }
+
+    /// Policy tags of the action.
+    pub fn action_tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.action.tags = Some(tags.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Who spends; levels left out come from the client.
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// Lease, milliseconds; the authority's default unless set.
+    pub fn ttl_ms(mut self, ttl_ms: i64) -> Self {
+        self.ttl_ms = Some(ttl_ms);
+        self
+    }
+
+    /// Time after the lease in which a commit still settles.
+    pub fn grace_period_ms(mut self, grace_period_ms: i64) -> Self {
+        self.grace_period_ms = Some(grace_period_ms);
+        self
+    }
+
+    /// What a commit above the estimate does; the authority's default unless set.
+    pub fn overage_policy(mut self, policy: CommitOveragePolicy) -> Self {
+        self.overage_policy = Some(policy);
+        self
+    }
+
+    /// Measurements to commit with.
+    pub fn metrics(mut self, metrics: CyclesMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Kept with the reservation.
+    pub fn metadata(mut self, metadata: JsonMap) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// Kept with the commit.
+    pub fn commit_metadata(mut self, metadata: JsonMap) -> Self {
+        self.commit_metadata = Some(metadata);
+        self
+    }
+
+    fn request(&self) -> ReservationCreateRequest {
+        ReservationCreateRequest::builder()
+            .subject(self.subject.clone())
+            .action(self.action.clone())
+            .estimate(self.estimate)
+            .maybe_ttl_ms(self.ttl_ms)
+            .maybe_grace_period_ms(self.grace_period_ms)
+            .maybe_overage_policy(self.overage_policy)
+            .maybe_metadata(self.metadata.clone())
+            .build()
+    }
+}
+
+/// What the guarded function may know of its reservation.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GuardContext {
+    /// Names the reservation.
+    pub reservation_id: ReservationId,
+    /// Whether it was allowed plainly or with caps.
+    pub decision: Decision,
+    /// What the function is asked to keep to.
+    pub caps: Option<Caps>,
+    /// What is held.
+    pub estimate: Amount,
+    /// When the lease ended when this was made; it is extended meanwhile.
+    pub expires_at_ms: Option<i64>,
+    /// All scopes that hold, root first.
+    pub affected_scopes: Vec<String>,
+    /// The budgets after the hold, where the authority said.
+    pub balances: Vec<Balance>,
+    /// Names the logical operation.
+    pub trace_id: String,
+}
+
+impl GuardContext {
+    fn of(guard: &ReservationGuard) -> Self {
+        Self {
+            reservation_id: guard.reservation_id().clone(),
+            decision: guard.decision(),
+            caps: guard.caps().cloned(),
+            estimate: guard.estimate(),
+            expires_at_ms: guard.expires_at_ms(),
+            affected_scopes: guard.affected_scopes().to_vec(),
+            balances: guard.balances().to_vec(),
+            trace_id: guard.trace_id().to_owned(),
+        }
+    }
+}
+
+/// Reserves, runs `work`, and commits the amount that it answers.
+///
+/// An error of `work` releases the hold and comes back as [`Error::Guarded`].
+/// Once `work` has succeeded its result is returned whatever settlement says:
+/// an unclear commit is repeated in the background, a refused one is logged.
+///
+/// # Errors
+/// [`Error::BudgetExceeded`] and [`Error::Api`] when the reserve is refused, in
+/// which case `work` never runs; [`Error::Guarded`] with `work`'s own error.
+pub async fn with_cycles<T, F, Fut>(
+    client: &CyclesClient,
+    config: WithCyclesConfig,
+    work: F,
+) -> Result<T, Error>
+where
+    F: FnOnce(GuardContext) -> Fut,
+    Fut: Future<Output = Result<(T, Amount), GuardedError>>,
+{
+    let guard = client.reserve(config.request()).await?;
+    match work(GuardContext::of(&guard)).await {
+        Ok((value, actual)) => {
+            let request = CommitRequest::builder()
+                .actual(actual)
+                .maybe_metrics(config.metrics)
+                .maybe_metadata(config.commit_metadata)
+                .build();
+            if let crate::Settlement::Refused(error) = guard.settle(request).await {
+                tracing::error!(%error, "commit was refused; the spend is not booked");
+            }
+            Ok(value)
+        }
+        Err(error) => {
+            guard.give_back(Some(format!("guarded function failed: {error}"))).await;
+            Err(Error::Guarded(error))
+        }
+    }
+}

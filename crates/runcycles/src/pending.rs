@@ -1,0 +1,54 @@
+//! Work that outlives the call that started it: repeats and releases.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+/// Counts settlements in the background, so that a flush can wait for them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pending(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    count: AtomicUsize,
+    changed: Notify,
+}
+
+/// One settlement under way; counts until dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Inner>);
+
+impl Pending {
+    pub(crate) fn begin(&self) -> InFlight {
+        self.0.count.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(&self.0))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until nothing is under way, at most `timeout`; answers what is left.
+    pub(crate) async fn flush(&self, timeout: Duration) -> usize {
+        let idle = async {
+            loop {
+                let changed = self.0.changed.notified();
+                if self.count() == 0 {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = tokio::time::timeout(timeout, idle).await;
+        self.count()
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.count.fetch_sub(1, Ordering::AcqRel);
+        self.0.changed.notify_waiters();
+    }
+}

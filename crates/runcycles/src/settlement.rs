@@ -1,0 +1,230 @@
+//! Whether, when and with which key a commit, an event or a release leaves the
+//! process. Decided here and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder;
+use cycles_protocol::{
+    CommitRequest, CommitResponse, Error, ErrorCode, ErrorKind, EventCreateRequest,
+    EventCreateResponse, ReleaseResponse, Retry,
+};
+
+use crate::config::CyclesConfig;
+use crate::guard::Held;
+
+/// Longest `Retry-After` that is kept to; longer ones are cut to it.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+/// How a settlement stands.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Settlement {
+    /// Charged.
+    Committed(CommitResponse),
+    /// Given back.
+    Released(ReleaseResponse),
+    /// The lease had run out; booked as a direct debit with the same key.
+    RecoveredViaEvent(EventCreateResponse),
+    /// No clear answer yet; repeated in the background with the same key.
+    Pending(Error),
+    /// The authority refused for good.
+    Refused(Error),
+}
+
+/// One try's result: settled one way or the other, or to be tried again.
+enum Tried {
+    Settled(Settlement),
+    Unclear(Error),
+}
+
+/// Where the spend is to be booked.
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(CommitRequest),
+    Event(Box<EventCreateRequest>),
+}
+
+/// Commits: the first attempt is waited for (it is bounded by the attempt
+/// timeout), further ones run in the background with the same key.
+pub(crate) async fn commit(held: Held, request: CommitRequest) -> Settlement {
+    // A caller that goes away (a cancelled task) must not stop a commit whose
+    // actual is known: it runs on its own and is only waited for.
+    let in_flight = held.client.pending().begin();
+    let (answer, settled) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let _in_flight = in_flight;
+        run(held, request, answer).await;
+    });
+    settled.await.unwrap_or_else(|_| {
+        Settlement::Pending(Error::internal("settlement was stopped by the runtime's shutdown"))
+    })
+}
+
+async fn run(held: Held, request: CommitRequest, answer: tokio::sync::oneshot::Sender<Settlement>) {
+    let mut step = Step::Commit(request);
+    let error = match attempt(&held, &mut step).await {
+        Tried::Settled(settlement) => {
+            let _ = answer.send(settlement);
+            return;
+        }
+        Tried::Unclear(error) => error,
+    };
+    let retries = held.client.config().retry_enabled;
+    held.warn(
+        &error,
+        if retries { "settlement is unclear, repeating" } else { "settlement is unclear" },
+    );
+    let _ = answer.send(Settlement::Pending(error.clone()));
+    if retries {
+        repeat(&held, step, error).await;
+    }
+}
+
+/// Repeats until the answer is clear. Delays grow with jitter and then stay:
+/// spend that happened is never given up while the process lives.
+async fn repeat(held: &Held, mut step: Step, mut error: Error) {
+    let clock = Arc::clone(held.client.clock());
+    let mut delays = Delays::new(held.client.config());
+    loop {
+        let wait = match error.retry() {
+            Retry::After(asked) => asked.min(MAX_RETRY_AFTER).max(delays.next()),
+            _ => delays.next(),
+        };
+        clock.sleep_until(clock.monotonic() + wait).await;
+        match attempt(held, &mut step).await {
+            Tried::Settled(Settlement::Refused(refusal)) => {
+                held.warn(&refusal, "settlement was refused");
+                return;
+            }
+            Tried::Settled(_) => return,
+            Tried::Unclear(again) => error = again,
+        }
+    }
+}
+
+async fn attempt(held: &Held, step: &mut Step) -> Tried {
+    if let Step::Commit(request) = step {
+        let call = held.client.call(&held.trace_id);
+        match held.client.authority().commit(&call, &held.id, request.clone()).await {
+            Ok(answer) => return Tried::Settled(Settlement::Committed(answer.value)),
+            Err(error) if is_expired(&error) => *step = Step::Event(Box::new(event(held, request))),
+            Err(error) => return classify(error),
+        }
+    }
+    let Step::Event(request) = step else {
+        return Tried::Unclear(Error::internal("a commit is neither settled nor unclear"));
+    };
+    let call = held.client.call(&held.trace_id);
+    match held.client.authority().create_event(&call, (**request).clone()).await {
+        Ok(answer) => Tried::Settled(Settlement::RecoveredViaEvent(answer.value)),
+        Err(error) => classify(error),
+    }
+}
+
+fn is_expired(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused
+        && (error.code() == ErrorCode::ReservationExpired || error.status() == Some(410))
+}
+
+fn classify(error: Error) -> Tried {
+    match error.retry() {
+        Retry::Never => Tried::Settled(Settlement::Refused(error)),
+        _ => Tried::Unclear(error),
+    }
+}
+
+/// The same spend as a direct debit, under the commit's key (the two endpoints
+/// have separate key namespaces).
+fn event(held: &Held, commit: &CommitRequest) -> EventCreateRequest {
+    let mut metadata = commit.metadata.clone().unwrap_or_default();
+    metadata.insert("recovered_reservation_id".to_owned(), held.id.as_str().into());
+    metadata.insert("recovery_reason".to_owned(), ErrorCode::ReservationExpired.as_str().into());
+    EventCreateRequest::builder()
+        .idempotency_key(commit.idempotency_key.clone())
+        .subject(held.request.subject.clone())
+        .action(held.request.action.clone())
+        .actual(commit.actual)
+        .maybe_overage_policy(held.request.overage_policy)
+        .maybe_metrics(commit.metrics.clone())
+        .metadata(metadata)
+        .build()
+}
+
+/// Releases: one attempt, repeated once when the answer was unclear. After that
+/// the hold ends with its lease.
+pub(crate) async fn release(held: &Held, reason: Option<String>) -> Settlement {
+    let request = Held::release_request(reason);
+    let mut outcome = release_once(held, request.clone()).await;
+    if let Settlement::Pending(_) = outcome {
+        outcome = release_once(held, request).await;
+    }
+    if let Settlement::Pending(error) | Settlement::Refused(error) = &outcome {
+        held.warn(error, "release failed; the hold ends with its lease");
+    }
+    outcome
+}
+
+async fn release_once(held: &Held, request: cycles_protocol::ReleaseRequest) -> Settlement {
+    let call = held.client.call(&held.trace_id);
+    match held.client.authority().release(&call, &held.id, request).await {
+        Ok(answer) => Settlement::Released(answer.value),
+        Err(error) => match error.retry() {
+            Retry::Never => Settlement::Refused(error),
+            _ => Settlement::Pending(error),
+        },
+    }
+}
+
+/// Delays that grow to the longest and stay there, jittered, and clamped after
+/// the jitter (anchors.md pitfall 26).
+struct Delays {
+    growing: backon::ExponentialBackoff,
+    longest: Duration,
+}
+
+impl Delays {
+    fn new(config: &CyclesConfig) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "a growth factor needs no precision")]
+        let factor = config.retry_multiplier.max(1.0) as f32;
+        let growing = backon::ExponentialBuilder::default()
+            .with_min_delay(config.retry_initial_delay)
+            .with_max_delay(config.retry_max_delay)
+            .with_factor(factor)
+            .with_max_times(usize::try_from(config.retry_max_attempts).unwrap_or(usize::MAX))
+            .build();
+        Self { growing, longest: config.retry_max_delay }
+    }
+
+    fn next(&mut self) -> Duration {
+        let delay = self.growing.next().unwrap_or(self.longest);
+        // Full range between half the delay and the whole: waves of clients spread.
+        delay.mul_f64(0.5 + fastrand::f64() / 2.0).min(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_are_jittered_and_never_exceed_the_longest() {
+        let config = CyclesConfig::new("http://h", "k");
+        let mut delays = Delays::new(&config);
+        let seen: Vec<_> = (0..20).map(|_| delays.next()).collect();
+        for (index, nominal) in [500, 1_000, 2_000, 4_000, 8_000].into_iter().enumerate() {
+            let nominal = Duration::from_millis(nominal);
+            assert!(
+                seen[index] >= nominal / 2 && seen[index] <= nominal,
+                "{index}: {:?}",
+                seen[index]
+            );
+        }
+        assert!(
+            seen[5..]
+                .iter()
+                .all(|delay| *delay >= config.retry_max_delay / 2
+                    && *delay <= config.retry_max_delay)
+        );
+    }
+}
