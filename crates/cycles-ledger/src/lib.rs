@@ -1,1 +1,48 @@
-//! Pure budget decisions: state, command and time in; outcome and changes out.
+//! Pure budget decisions: `(state, command, now) -> (outcome, changes)`.
+//!
+//! No I/O, clock, randomness, float or async stands here, and no string: a
+//! command reads the budgets of at most six scopes in one unit ([`Budgets`])
+//! and at most one [`Reservation`], all of them small and `Copy`, and answers
+//! the records as they are after it. Whoever runs the command stores all of
+//! them or none, so a command changes everything or nothing. Every check,
+//! overflow included, comes before that.
+//!
+//! A command that may not go on answers a [`Refusal`], which becomes an
+//! [`Error`](cycles_protocol::Error) at the edge, where scopes have names.
+//!
+//! One file per operation: [`reserve`], [`commit`], [`release`], [`extend`],
+//! [`event`], [`expire`], [`fund`]. What they share: [`admission`] says in which
+//! order reasons to refuse count, [`overage`] what is charged.
+
+pub mod admission;
+pub mod budget;
+pub mod budgets;
+pub mod commit;
+pub mod event;
+pub mod expire;
+pub mod extend;
+pub mod fund;
+pub mod overage;
+pub mod policy;
+pub mod refusal;
+pub mod release;
+pub mod reservation;
+pub mod reserve;
+pub mod tenant;
+pub mod unit_set;
+
+pub use budget::Budget;
+pub use budgets::{Budgets, MAX_SCOPES, ScopeSet};
+pub use commit::Committed;
+pub use event::Applied;
+pub use extend::Extended;
+pub use fund::Funding;
+pub use refusal::{Place, Refusal};
+pub use release::Released;
+pub use reservation::{Reservation, State};
+pub use reserve::{Reserve, Reserved};
+pub use tenant::TenantSettings;
+pub use unit_set::UnitSet;
+
+#[cfg(test)]
+mod fixtures;

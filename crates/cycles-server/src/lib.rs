@@ -1,1 +1,29 @@
-//! The Cycles budget authority over HTTP: a library first, then the cycles program.
+//! The Cycles budget authority over HTTP.
+//!
+//! A thin layer: it authenticates, bounds what it reads, hands each request to
+//! an [`Authority`](cycles_protocol::Authority) in wire form and writes the
+//! answer. Nothing about money is decided here.
+//!
+//! - [`app`] is the service as an `axum::Router`: both planes on one listener;
+//! - [`EmbeddedServer`] serves it on a free port of the caller's runtime;
+//! - the program `cycles` (feature `cli`) serves it on a fixed one.
+
+mod answer;
+mod app;
+mod auth;
+mod body;
+mod config;
+mod context;
+mod embedded;
+mod governance;
+mod health;
+mod limits;
+mod listener;
+mod missing;
+mod query;
+mod runtime;
+
+pub use app::{AppState, app};
+pub use auth::AdminKey;
+pub use config::ServerConfig;
+pub use embedded::{EmbeddedServer, StartError};

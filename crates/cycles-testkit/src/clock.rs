@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Where a manual clock starts unless told: 2027-01-15T08:00:00Z.
-pub const START_MS: i64 = 1_800_000_000_000;
+pub(crate) const START_MS: i64 = 1_800_000_000_000;
 
 /// A clock that only moves when told. Clones share the time.
 #[derive(Debug, Clone)]

@@ -95,7 +95,7 @@ impl TestServer {
             |error: &dyn std::fmt::Display| TestServerError(format!("seed is not valid: {error}"));
         let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
         let keys = seed.keys.iter().map(|key| (key.name.clone(), key.secret.clone())).collect();
-        let engine = Engine::with_seed(seed, Arc::clone(&clock), Arc::new(SystemRandom))
+        let engine = Engine::with_seed(&seed, Arc::clone(&clock), Arc::new(SystemRandom))
             .map_err(|error| invalid(&error))?;
         let recorder = Recorder::new(Arc::new(engine.clone()));
         let config =
@@ -109,7 +109,7 @@ impl TestServer {
 
     /// Where it listens.
     #[must_use]
-    pub fn base_url(&self) -> String {
+    pub fn base_url(&self) -> &str {
         self.http.base_url()
     }
 
@@ -169,7 +169,7 @@ impl TestServer {
         key: Option<&str>,
         transport: Transport,
     ) -> Result<CyclesClient, TestServerError> {
-        config.base_url = self.base_url();
+        self.base_url().clone_into(&mut config.base_url);
         self.api_key(key)?.clone_into(&mut config.api_key);
         let builder = CyclesClientBuilder::new(config).clock(Arc::clone(&self.clock));
         Ok(match transport {

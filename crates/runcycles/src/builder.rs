@@ -104,7 +104,7 @@ impl CyclesClientBuilder {
                     crate::Error::Config("seed has no key; add one under `keys`".to_owned())
                 })?;
         }
-        let engine = Engine::with_seed(seed, Arc::clone(&self.clock), Arc::clone(&self.random))
+        let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), Arc::clone(&self.random))
             .map_err(|error| invalid(&error))?;
         let local = engine.local(self.config.api_key.clone());
         Ok(self.authority(Arc::new(local)))

@@ -1,0 +1,229 @@
+//! A starting state in YAML or JSON: tenants, keys and budgets.
+
+use std::fmt;
+
+use cycles_protocol::control::{BudgetStatus, TenantStatus};
+use cycles_protocol::{Amount, CommitOveragePolicy, JsonMap, Unit};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// What an authority starts with (`cycles serve --seed FILE`).
+///
+/// Tenants that only keys or budgets mention are created too.
+///
+/// ```
+/// let seed = cycles_engine::Seed::from_yaml(
+///     "keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
+/// budgets: [{scope: 'tenant:acme', unit: USD_MICROCENTS, allocated: $1.00}]",
+/// )?;
+/// assert_eq!(seed.keys[0].secret, "cyc_test_acme");
+/// # Ok::<(), cycles_engine::SeedError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seed {
+    /// Tenants with their settings.
+    pub tenants: Vec<SeedTenant>,
+    /// Keys with their secrets.
+    pub keys: Vec<SeedKey>,
+    /// Budgets in any state.
+    pub budgets: Vec<SeedBudget>,
+}
+
+/// A tenant of a [`Seed`]; its id needs only the subject's characters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedTenant {
+    /// Its id.
+    pub tenant_id: String,
+    /// Its name; the id unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it stands; active unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<TenantStatus>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_tenant_id: Option<String>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_commit_overage_policy: Option<CommitOveragePolicy>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_reservation_ttl_ms: Option<i64>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reservation_ttl_ms: Option<i64>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reservation_extensions: Option<i64>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_expiry_policy: Option<String>,
+    /// See `Tenant`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<JsonMap>,
+}
+
+/// A key of a [`Seed`].
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedKey {
+    /// Tests and programs find the key by this.
+    pub name: String,
+    /// What callers send.
+    pub secret: String,
+    /// Whose key.
+    pub tenant_id: String,
+    /// What it may do; the default set unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<String>>,
+    /// Where; everywhere in the tenant unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_filter: Option<Vec<String>>,
+}
+
+// A seed is printed in logs and test failures; a secret must not be.
+impl fmt::Debug for SeedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeedKey")
+            .field("name", &self.name)
+            .field("tenant_id", &self.tenant_id)
+            .field("permissions", &self.permissions)
+            .field("scope_filter", &self.scope_filter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A budget of a [`Seed`]. Nothing is reserved at the start, since no
+/// reservation holds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedBudget {
+    /// Canonical scope path.
+    pub scope: String,
+    /// Its unit.
+    pub unit: Unit,
+    /// The whole budget.
+    pub allocated: SeedAmount,
+    /// Charged already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<SeedAmount>,
+    /// Charged beyond the budget already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debt: Option<SeedAmount>,
+    /// Most debt; none unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overdraft_limit: Option<SeedAmount>,
+    /// Whether new reservations are blocked until reconciled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub is_over_limit: Option<bool>,
+    /// Where it stands; active unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<BudgetStatus>,
+    /// Overage policy of this budget, if it sets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_overage_policy: Option<CommitOveragePolicy>,
+}
+
+/// An amount in a seed: an integer in the budget's unit, or exact dollars.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SeedAmount {
+    /// In the budget's unit.
+    Units(i64),
+    /// Like `$1.00`; only for `USD_MICROCENTS`. Kept without the sign.
+    Dollars(String),
+}
+
+impl SeedAmount {
+    /// The amount in `unit`.
+    ///
+    /// # Errors
+    /// Says why it is none.
+    pub fn in_unit(&self, unit: Unit) -> Result<i64, String> {
+        match (self, unit) {
+            (Self::Units(amount), _) => Ok(*amount),
+            (Self::Dollars(text), Unit::UsdMicrocents) => {
+                Amount::usd(text).map(|amount| amount.amount).map_err(|e| e.message().to_owned())
+            }
+            (Self::Dollars(text), _) => {
+                Err(format!("dollars are only for USD_MICROCENTS amount=${text} unit={unit}"))
+            }
+        }
+    }
+}
+
+impl From<i64> for SeedAmount {
+    fn from(amount: i64) -> Self {
+        Self::Units(amount)
+    }
+}
+
+impl Serialize for SeedAmount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Units(amount) => serializer.serialize_i64(*amount),
+            Self::Dollars(text) => serializer.serialize_str(&format!("${text}")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for SeedAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AmountVisitor;
+        impl Visitor<'_> for AmountVisitor {
+            type Value = SeedAmount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer from 0 to 9223372036854775807, or dollars like $1.00")
+            }
+
+            fn visit_i64<E: de::Error>(self, amount: i64) -> Result<SeedAmount, E> {
+                if amount < 0 {
+                    return Err(E::invalid_value(de::Unexpected::Signed(amount), &self));
+                }
+                Ok(SeedAmount::Units(amount))
+            }
+
+            fn visit_u64<E: de::Error>(self, amount: u64) -> Result<SeedAmount, E> {
+                i64::try_from(amount)
+                    .map(SeedAmount::Units)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(amount), &self))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SeedAmount, E> {
+                text.strip_prefix('$')
+                    .filter(|dollars| Amount::usd(dollars).is_ok())
+                    .map(|dollars| SeedAmount::Dollars(dollars.to_owned()))
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+/// Why a seed cannot be used: names the line and column, or the entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SeedError {
+    message: String,
+}
+
+impl SeedError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl Seed {
+    /// Reads a seed. YAML is a superset of JSON, so a JSON seed is read too.
+    ///
+    /// # Errors
+    /// For text that is not YAML, fields that no seed has and values of the
+    /// wrong type; the message names line and column.
+    pub fn from_yaml(text: &str) -> Result<Self, SeedError> {
+        let options = serde_saphyr::options! { with_snippet: false };
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| SeedError::new(format!("seed does not parse: {error}")))
+    }
+}

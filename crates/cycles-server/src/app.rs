@@ -1,0 +1,114 @@
+//! The service: which path leads where.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware;
+use axum::routing::{MethodRouter, get, post};
+use cycles_protocol::{Authority, Control, Operation, Random};
+
+use crate::auth::AdminKey;
+use crate::governance::{self, Provisioning};
+use crate::{context, health, missing, runtime};
+
+/// What the service works on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    authority: Arc<dyn Authority>,
+    control: Arc<dyn Control>,
+    admin_key: AdminKey,
+    random: Arc<dyn Random>,
+}
+
+impl AppState {
+    /// A service over `authority`, provisioned through `control`; request ids
+    /// come from `random`.
+    #[must_use]
+    pub fn new(
+        authority: Arc<dyn Authority>,
+        control: Arc<dyn Control>,
+        admin_key: AdminKey,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self(Arc::new(Parts { authority, control, admin_key, random }))
+    }
+
+    pub(crate) fn authority(&self) -> &dyn Authority {
+        &*self.0.authority
+    }
+
+    pub(crate) fn control(&self) -> &dyn Control {
+        &*self.0.control
+    }
+
+    pub(crate) fn admin_key(&self) -> &AdminKey {
+        &self.0.admin_key
+    }
+
+    pub(crate) fn random(&self) -> &dyn Random {
+        &*self.0.random
+    }
+}
+
+/// Both planes and the health endpoints as one router.
+///
+/// Every answer carries `X-Request-Id` and `X-Cycles-Trace-Id`, every refusal
+/// the spec's error body.
+pub fn app(state: AppState) -> Router {
+    Router::new()
+        .merge(runtime_plane())
+        .merge(governance_plane())
+        .merge(health::routes())
+        .fallback(missing::path)
+        .method_not_allowed_fallback(missing::method)
+        .layer(middleware::from_fn_with_state(state.clone(), context::around))
+        .with_state(state)
+}
+
+fn runtime_plane() -> Router<AppState> {
+    use Operation::{
+        Commit, CreateEvent, CreateReservation, Decide, Extend, GetBalances, GetReservation,
+        ListReservations, Release,
+    };
+    let on = |operation: Operation| {
+        move |State(app): State<AppState>, request: Request| {
+            runtime::answer(app, operation, request)
+        }
+    };
+    Router::new()
+        .route("/v1/reservations", post(on(CreateReservation)).get(on(ListReservations)))
+        .route("/v1/reservations/{reservation_id}", get(on(GetReservation)))
+        .route("/v1/reservations/{reservation_id}/commit", post(on(Commit)))
+        .route("/v1/reservations/{reservation_id}/release", post(on(Release)))
+        .route("/v1/reservations/{reservation_id}/extend", post(on(Extend)))
+        .route("/v1/decide", post(on(Decide)))
+        .route("/v1/events", post(on(CreateEvent)))
+        .route("/v1/balances", get(on(GetBalances)))
+        .route("/v1/evidence/{evidence_id}", get(missing::evidence))
+        .route("/v1/.well-known/cycles-jwks.json", get(missing::evidence))
+}
+
+fn governance_plane() -> Router<AppState> {
+    use Provisioning::{
+        CreateApiKey, CreateBudget, CreateTenant, FreezeBudget, FundBudget, LookupBudget,
+        UnfreezeBudget,
+    };
+    let on = |provisioning: Provisioning| {
+        move |State(app): State<AppState>, request: Request| {
+            governance::answer(app, provisioning, request)
+        }
+    };
+    let only_post = |provisioning| -> MethodRouter<AppState> { post(on(provisioning)) };
+    Router::new()
+        .route("/v1/admin/tenants", only_post(CreateTenant))
+        .route("/v1/admin/api-keys", only_post(CreateApiKey))
+        .route("/v1/admin/budgets", only_post(CreateBudget))
+        .route("/v1/admin/budgets/fund", only_post(FundBudget))
+        .route("/v1/admin/budgets/freeze", only_post(FreezeBudget))
+        .route("/v1/admin/budgets/unfreeze", only_post(UnfreezeBudget))
+        .route("/v1/admin/budgets/lookup", get(on(LookupBudget)))
+}

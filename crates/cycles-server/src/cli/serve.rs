@@ -1,0 +1,188 @@
+//! `cycles serve`.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+use cycles_engine::{Engine, Seed};
+use cycles_protocol::{Random, SystemClock, SystemRandom, trace};
+use cycles_server::{EmbeddedServer, ServerConfig, StartError};
+use tracing_subscriber::EnvFilter;
+
+use crate::address::{self, AdminListen};
+use crate::failure::Failure;
+use crate::signals::Signals;
+
+/// Serve a budget authority over HTTP.
+///
+/// When it answers requests, it prints one line of JSON on stdout:
+///
+///   {"event":"ready","base_url":"http://127.0.0.1:7878","admin_url":"http://127.0.0.1:7979"}
+///
+/// Logs go to stderr; RUST_LOG sets what is logged, like RUST_LOG=cycles_server=debug.
+/// SIGTERM and SIGINT let requests in flight end, for at most 10 s; a second
+/// signal ends at once.
+///
+/// Exit codes: 0 ended by a signal, 1 could not serve, 2 wrong arguments or seed.
+#[derive(Debug, Args)]
+#[command(after_long_help = SEED_HELP, verbatim_doc_comment)]
+pub(crate) struct Serve {
+    /// Where state is kept.
+    #[arg(long, value_enum, default_value_t = Store::Memory)]
+    store: Store,
+
+    /// Address and port to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7878", value_parser = address::parse)]
+    listen: SocketAddr,
+
+    /// A second address for the governance plane, or "none".
+    ///
+    /// Both addresses answer both planes. Unless given, it is port 7979 when
+    /// --listen has port 7878, and none otherwise.
+    #[arg(long, value_name = "ADDRESS:PORT|none")]
+    admin_listen: Option<AdminListen>,
+
+    /// YAML or JSON file with the tenants, keys and budgets to start with.
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+
+    /// Key that X-Admin-API-Key must carry. Unless given, a random one is made
+    /// and written to stderr.
+    ///
+    /// Prefer the environment variable: arguments are visible to other users.
+    #[arg(long, value_name = "KEY", env = "CYCLES_ADMIN_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    admin_key: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Store {
+    /// In memory: gone at exit.
+    Memory,
+}
+
+const SEED_HELP: &str = "\
+A seed:
+
+  tenants:
+    - tenant_id: acme
+  keys:
+    - {name: default, secret: cyc_live_change_me, tenant_id: acme}
+  budgets:
+    - {scope: \"tenant:acme\", unit: USD_MICROCENTS, allocated: $10.00}
+    - {scope: \"tenant:acme/agent:bot\", unit: TOKENS, allocated: 50000}
+
+Try it:
+
+  cycles serve --seed seed.yaml
+  curl -H 'X-Cycles-API-Key: cyc_live_change_me' 'http://127.0.0.1:7878/v1/balances?tenant=acme'";
+
+impl Serve {
+    /// Serves until a signal.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        log_to_stderr();
+        let seed = self.seed.as_deref().map_or_else(|| Ok(Seed::default()), read_seed)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::Runtime(format!("no threads to serve with: {error}")))?;
+        runtime.block_on(self.serve(seed))
+    }
+
+    async fn serve(self, seed: Seed) -> Result<(), Failure> {
+        // Before the ready line: whoever reads it may signal at once.
+        let mut signals = Signals::listen()
+            .map_err(|error| Failure::Runtime(format!("signals cannot be received: {error}")))?;
+        let server = self.start(&seed).await?;
+        announce(&server)?;
+        let signal = signals.next().await;
+        tracing::info!(signal, "shutting down");
+        tokio::select! {
+            () = server.shutdown() => Ok(()),
+            signal = signals.next() => {
+                Err(Failure::Runtime(format!("ended before requests in flight did signal={signal}")))
+            }
+        }
+    }
+
+    async fn start(&self, seed: &Seed) -> Result<EmbeddedServer, Failure> {
+        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        let Store::Memory = self.store;
+        let engine = Engine::with_seed(seed, clock, random.clone())
+            .map_err(|error| Failure::Usage(self.in_seed(&error)))?;
+        let admin_key = match &self.admin_key {
+            Some(key) => key.clone(),
+            None => make_admin_key(&*random),
+        };
+        let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
+        let config = ServerConfig::over_engine(admin_key, &engine)
+            .listen(self.listen)
+            .admin_listen(admin_listen.address());
+        EmbeddedServer::start(config).await.map_err(|error| self.cannot_listen(&error))
+    }
+
+    fn in_seed(&self, error: &dyn std::fmt::Display) -> String {
+        let file = self.seed.as_deref().unwrap_or(Path::new("-"));
+        format!("{}: {error}", file.display())
+    }
+
+    fn cannot_listen(&self, error: &StartError) -> Failure {
+        let option = if error.address == self.listen { "--listen" } else { "--admin-listen" };
+        let advice = match error.source.kind() {
+            io::ErrorKind::AddrInUse if option == "--listen" => {
+                "; stop the program that uses the port, or choose another with --listen (port 0 picks a free one)"
+            }
+            io::ErrorKind::AddrInUse => {
+                "; stop the program that uses the port, or choose another with --admin-listen (none does without)"
+            }
+            io::ErrorKind::PermissionDenied => "; ports below 1024 usually need privileges",
+            io::ErrorKind::AddrNotAvailable => "; no network interface of this machine has it",
+            _ => "",
+        };
+        Failure::Runtime(format!("{error}{advice} option={option}"))
+    }
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}
+
+fn read_seed(file: &Path) -> Result<Seed, Failure> {
+    let usage =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", file.display()));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| usage(&format!("seed cannot be read: {error}")))?;
+    Seed::from_yaml(&text).map_err(|error| usage(&error))
+}
+
+/// A key for this run. It goes past the log's filter: nobody could provision
+/// anything without it.
+fn make_admin_key(random: &dyn Random) -> String {
+    let mut bytes = [0; 24];
+    random.fill(&mut bytes);
+    let key = format!("cyc_admin_{}", trace::hex(&bytes));
+    // Without stderr the governance plane stays shut, and nothing else suffers.
+    let _ = writeln!(
+        io::stderr(),
+        "no admin key given; for this run it is {key} (set CYCLES_ADMIN_API_KEY to choose one)"
+    );
+    key
+}
+
+/// The one line on stdout.
+fn announce(server: &EmbeddedServer) -> Result<(), Failure> {
+    let ready = serde_json::json!({
+        "event": "ready",
+        "base_url": server.base_url(),
+        "admin_url": server.admin_url(),
+    });
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{ready}").and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::Runtime(format!("the ready line cannot be written to stdout: {error}"))
+    })?;
+    tracing::info!(base_url = server.base_url(), admin_url = server.admin_url(), "serving");
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! [`ServerConfig`]: what to serve, and where.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use cycles_engine::Engine;
+use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, SystemRandom};
+
+use crate::AdminKey;
+
+/// What to serve, and where: on a free port of 127.0.0.1 unless told otherwise.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) admin_key: AdminKey,
+    pub(crate) authority: Arc<dyn Authority>,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) sweep: Option<Engine>,
+}
+
+impl ServerConfig {
+    /// `authority` answers the runtime plane; `control` checks keys and answers
+    /// the governance plane to whoever has `admin_key`.
+    #[must_use]
+    pub fn new(
+        admin_key: impl Into<AdminKey>,
+        authority: Arc<dyn Authority>,
+        control: Arc<dyn Control>,
+    ) -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            admin_listen: None,
+            admin_key: admin_key.into(),
+            authority,
+            control,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            sweep: None,
+        }
+    }
+
+    /// `engine` answers both planes, with its own clock and randomness, and is
+    /// swept.
+    #[must_use]
+    pub fn over_engine(admin_key: impl Into<AdminKey>, engine: &Engine) -> Self {
+        let (authority, control) = (Arc::new(engine.clone()), Arc::new(engine.clone()));
+        Self::new(admin_key, authority, control)
+            .clock(Arc::clone(engine.clock()))
+            .random(Arc::clone(engine.random()))
+            .sweep(engine.clone())
+    }
+
+    /// Listens there; port 0 picks a free one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Also listens there, for guides that expect the governance plane on a port
+    /// of its own. Both addresses answer both planes.
+    #[must_use]
+    pub fn admin_listen(mut self, address: Option<SocketAddr>) -> Self {
+        self.admin_listen = address;
+        self
+    }
+
+    /// Says when to sweep.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes request and trace ids.
+    #[must_use]
+    pub fn random(mut self, random: Arc<dyn Random>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Sweeps `engine` for expired reservations every few seconds. Only tidies:
+    /// commands see expiry without it.
+    #[must_use]
+    pub fn sweep(mut self, engine: Engine) -> Self {
+        self.sweep = Some(engine);
+        self
+    }
+}

@@ -1,0 +1,88 @@
+//! One listening socket and the connections it accepted.
+
+use std::sync::Arc;
+
+use axum::Router;
+use cycles_protocol::{Clock, SystemClock};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::limits;
+
+/// Serves `router` until `stop` turns true, then lets requests in flight end,
+/// for as long as [`limits::DRAIN`]. Dropping the future ends everything at once.
+pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    while let Some((stream, permit)) = until(&mut stop, accept(&listener, &permits)).await {
+        connections.spawn(connection(stream, router.clone(), stop.clone(), permit));
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits::DRAIN, drained).await.is_err() {
+        tracing::warn!(open = connections.len(), "requests were still running and are cut off");
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // `None` cannot happen: the semaphore is never closed.
+    let permit = Arc::clone(permits).acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => return (stream, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Sockets wait in real time, whatever clock the authority runs on.
+                let clock = SystemClock::new();
+                clock.sleep_until(limits::ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+    _permit: Option<OwnedSemaphorePermit>,
+) {
+    // Answers are one small write each; waiting to fill a packet only delays them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEAD_READ)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    tokio::pin!(connection);
+    let ended = match until(&mut stop, connection.as_mut()).await {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// The future's output, or `None` once `stop` is true or its sender is gone.
+pub(crate) async fn until<T>(
+    stop: &mut watch::Receiver<bool>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        biased;
+        _ = stop.wait_for(|stop| *stop) => None,
+        output = future => Some(output),
+    }
+}

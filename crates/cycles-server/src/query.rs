@@ -1,0 +1,36 @@
+//! The query part of a request's address.
+
+use cycles_protocol::{Error, ErrorCode};
+
+/// All parameters, decoded, in order.
+pub(crate) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// The one value of a parameter; a blank one counts as absent.
+///
+/// # Errors
+/// `INVALID_REQUEST` when it is there twice: which one is meant is anyone's guess.
+pub(crate) fn optional<'a>(
+    pairs: &'a [(String, String)],
+    name: &str,
+) -> Result<Option<&'a str>, Error> {
+    let mut values = pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    match (values.next(), values.next()) {
+        (None | Some(""), None) => Ok(None),
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(invalid(&format!("sent more than once parameter={name}"))),
+    }
+}
+
+/// The one value of a parameter that must be there.
+///
+/// # Errors
+/// `INVALID_REQUEST` when it is absent or there twice.
+pub(crate) fn required<'a>(pairs: &'a [(String, String)], name: &str) -> Result<&'a str, Error> {
+    optional(pairs, name)?.ok_or_else(|| invalid(&format!("required parameter={name}")))
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorCode::InvalidRequest, message)
+}

@@ -1,0 +1,345 @@
+//! The behaviour suite in Rust: every file of `tests/scenarios`, over HTTP and
+//! in process.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cycles_protocol::{
+    Amount, Operation, RawRequest, ReservationCreateRequest, ReservationId, Unit,
+};
+use cycles_testkit::{ManualClock, TestServer, Transport, budget_document};
+use futures_util::future::BoxFuture;
+use runcycles::document::GuardRequest;
+use runcycles::{Begun, CyclesClient, Error, WithCyclesConfig, with_cycles};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    id: String,
+    title: String,
+    seed: Value,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    guard: Option<GuardStep>,
+    call: Option<CallStep>,
+    #[serde(default)]
+    expect: Map<String, Value>,
+    #[serde(default)]
+    save: BTreeMap<String, String>,
+    advance_ms: Option<u64>,
+    wait_for: Option<WaitStep>,
+    budgets: Option<Vec<Map<String, Value>>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GuardStep {
+    key: Option<String>,
+    request: Value,
+    actual: Option<i64>,
+    raises: Option<String>,
+    #[serde(default)]
+    during: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallStep {
+    key: Option<String>,
+    operation: String,
+    reservation_id: Option<String>,
+    #[serde(default)]
+    query: BTreeMap<String, Value>,
+    body: Option<Value>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitStep {
+    operation: String,
+    count: usize,
+}
+
+/// One run of one scenario.
+struct Run {
+    server: TestServer,
+    clock: ManualClock,
+    transport: Transport,
+    clients: parking_lot::Mutex<BTreeMap<Option<String>, CyclesClient>>,
+    saved: parking_lot::Mutex<BTreeMap<String, Value>>,
+}
+
+#[tokio::test]
+async fn every_scenario_over_http_and_in_process() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 12, "the behaviour suite has at least 12 scenarios");
+    let mut failures = Vec::new();
+    for file in &files {
+        let scenario: Scenario = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        assert_eq!(Some(scenario.id.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
+        for transport in [Transport::Http, Transport::Local] {
+            match run(&scenario, transport).await {
+                Ok(()) => println!("ok   {} {transport:?}", scenario.id),
+                Err(problem) => failures
+                    .push(format!("{} {transport:?} ({}): {problem}", scenario.id, scenario.title)),
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+async fn run(scenario: &Scenario, transport: Transport) -> Result<(), String> {
+    let clock = ManualClock::default();
+    let seed = scenario.seed.to_string();
+    let server = TestServer::start_with_clock(&seed, clock.clone())
+        .await
+        .map_err(|error| error.to_string())?;
+    let run = Run { server, clock, transport, clients: <_>::default(), saved: <_>::default() };
+    let result = run.steps(&scenario.steps, "steps").await;
+    run.server.shutdown().await;
+    result
+}
+
+impl Run {
+    fn steps<'a>(&'a self, steps: &'a [Step], place: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            for (index, step) in steps.iter().enumerate() {
+                self.step(step).await.map_err(|problem| format!("{place}[{index}]: {problem}"))?;
+            }
+            Ok(())
+        })
+    }
+
+    async fn step(&self, step: &Step) -> Result<(), String> {
+        match step {
+            Step { guard: Some(guard), .. } => self.guard(guard, &step.expect).await,
+            Step { call: Some(call), .. } => self.call(call, step).await,
+            Step { advance_ms: Some(ms), .. } => {
+                self.clock.advance(Duration::from_millis(*ms));
+                Ok(())
+            }
+            Step { wait_for: Some(wait), .. } => {
+                let operation = operation(&wait.operation)?;
+                let reached =
+                    self.server.wait_for(operation, wait.count, Duration::from_secs(5)).await;
+                let seen = self.server.count(operation);
+                reached.then_some(()).ok_or_else(|| format!("{wait:?}: only {seen}"))
+            }
+            Step { budgets: Some(budgets), .. } => {
+                budgets.iter().try_for_each(|expected| self.budget(expected))
+            }
+            _ => Err("step does nothing that this runner knows".to_owned()),
+        }
+    }
+
+    fn client(&self, key: Option<&String>) -> Result<CyclesClient, String> {
+        let mut clients = self.clients.lock();
+        if let Some(client) = clients.get(&key.cloned()) {
+            return Ok(client.clone());
+        }
+        let client = self
+            .server
+            .client(key.map(String::as_str), self.transport)
+            .map_err(|error| error.to_string())?;
+        clients.insert(key.cloned(), client.clone());
+        Ok(client)
+    }
+
+    async fn guard(&self, step: &GuardStep, expect: &Map<String, Value>) -> Result<(), String> {
+        let client = self.client(step.key.as_ref())?;
+        let request: GuardRequest = serde_json::from_value(self.replace(&step.request))
+            .map_err(|error| error.to_string())?;
+        let request: ReservationCreateRequest = request.into();
+        let ran = AtomicBool::new(false);
+        let mut seen = Map::new();
+        if request.is_dry_run() {
+            match client.begin(request).await {
+                Ok(Begun::DryRun(response)) => {
+                    seen.insert("decision".into(), serde_json::to_value(response.decision).unwrap())
+                }
+                Ok(Begun::Live(_)) => return Err("a dry run held budget".to_owned()),
+                Err(error) => seen.insert("error".into(), code(&error).into()),
+            };
+        } else {
+            let estimate = request.estimate;
+            let mut config = WithCyclesConfig::new(estimate)
+                .action(request.action.kind.clone(), request.action.name.clone())
+                .subject(request.subject.clone());
+            config = request.ttl_ms.into_iter().fold(config, WithCyclesConfig::ttl_ms);
+            config =
+                request.grace_period_ms.into_iter().fold(config, WithCyclesConfig::grace_period_ms);
+            config =
+                request.overage_policy.into_iter().fold(config, WithCyclesConfig::overage_policy);
+            let decision = parking_lot::Mutex::new(None);
+            let result = with_cycles(&client, config, |context| {
+                ran.store(true, Ordering::Relaxed);
+                *decision.lock() = Some(context.decision);
+                async {
+                    self.steps(&step.during, "during")
+                        .await
+                        .map_err(|problem| Problem(problem, true))?;
+                    match &step.raises {
+                        Some(message) => Err(Problem(message.clone(), false).into()),
+                        None => Ok((
+                            (),
+                            Amount::new(estimate.unit, step.actual.unwrap_or(estimate.amount)),
+                        )),
+                    }
+                }
+            })
+            .await;
+            if let Some(decision) = *decision.lock() {
+                seen.insert("decision".into(), serde_json::to_value(decision).unwrap());
+            }
+            match result {
+                Ok(()) => {}
+                Err(Error::Guarded(error)) => {
+                    let Problem(message, in_scenario) =
+                        *error.downcast::<Problem>().map_err(|error| error.to_string())?;
+                    if in_scenario {
+                        return Err(message);
+                    }
+                    seen.insert("raised".into(), message.into());
+                }
+                Err(error) => {
+                    seen.insert("error".into(), code(&error).into());
+                }
+            }
+        }
+        seen.insert("ran".into(), ran.into_inner().into());
+        let mut expect = expect.clone();
+        expect.entry("ran").or_insert(true.into());
+        for outcome in ["error", "raised"] {
+            if !expect.contains_key(outcome) && seen.contains_key(outcome) {
+                return Err(format!("unexpected {outcome}: {}", seen[outcome]));
+            }
+        }
+        for (name, value) in &expect {
+            if !["ran", "error", "raised", "decision"].contains(&name.as_str()) {
+                return Err(format!("unknown expectation {name}"));
+            }
+            if seen.get(name) != Some(value) {
+                return Err(format!("{name}: expected {value}, saw {:?}", seen.get(name)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn call(&self, call: &CallStep, step: &Step) -> Result<(), String> {
+        let client = self.client(call.key.as_ref())?;
+        let body = call.body.as_ref().map(|body| self.replace(body).to_string().into_bytes());
+        let mut request = RawRequest::new(operation(&call.operation)?, body.unwrap_or_default());
+        if let Some(id) = &call.reservation_id {
+            let id = self.replace(&Value::String(id.clone()));
+            request = request
+                .on(&ReservationId::new(id.as_str().ok_or("reservation_id is not a string")?));
+        }
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        request.query = call
+            .query
+            .iter()
+            .map(|(name, value)| (name.clone(), text(&self.replace(value))))
+            .collect();
+        let response = client.send(request).await.map_err(|error| error.to_string())?;
+        let body: Value =
+            serde_json::from_slice(&response.body).map_err(|error| error.to_string())?;
+        for (name, expected) in &step.expect {
+            match name.as_str() {
+                "status" if *expected != response.status => {
+                    return Err(format!(
+                        "status: expected {expected}, saw {} {body}",
+                        response.status
+                    ));
+                }
+                "status" => {}
+                "body" => contains(&body, &self.replace(expected), "body")?,
+                _ => return Err(format!("unknown expectation {name}")),
+            }
+        }
+        for (name, path) in &step.save {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let value = body
+                .pointer(&pointer)
+                .ok_or_else(|| format!("nothing to save at {path}: {body}"))?;
+            self.saved.lock().insert(name.clone(), value.clone());
+        }
+        Ok(())
+    }
+
+    fn budget(&self, expected: &Map<String, Value>) -> Result<(), String> {
+        let text = |name: &str| {
+            expected.get(name).and_then(Value::as_str).ok_or(format!("budgets needs {name}"))
+        };
+        let (scope, unit) = (text("scope")?, text("unit")?);
+        assert_ne!(Unit::parse(unit), Unit::Unknown);
+        let seen = budget_document(&self.server, scope, unit).map_err(|error| error.to_string())?;
+        for (name, value) in
+            expected.iter().filter(|(name, _)| !["scope", "unit"].contains(&name.as_str()))
+        {
+            if seen.get(name) != Some(value) {
+                return Err(format!("budget {scope} {name}: expected {value}, saw {seen}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces each string `$name` by what was saved under the name.
+    fn replace(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => text
+                .strip_prefix('$')
+                .and_then(|name| self.saved.lock().get(name).cloned())
+                .unwrap_or_else(|| value.clone()),
+            Value::Array(items) => items.iter().map(|item| self.replace(item)).collect(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, value)| (name.clone(), self.replace(value))).collect()
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+/// What the guarded function of a scenario fails with; the flag tells a failed
+/// step inside it from an error it was asked to raise.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Problem(String, bool);
+
+fn operation(name: &str) -> Result<Operation, String> {
+    Operation::parse(name).ok_or_else(|| format!("unknown operation {name}"))
+}
+
+fn code(error: &Error) -> String {
+    error.error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+}
+
+/// Whether `seen` has everything that `expected` has.
+fn contains(seen: &Value, expected: &Value, place: &str) -> Result<(), String> {
+    match (seen, expected) {
+        (Value::Object(seen), Value::Object(expected)) => {
+            expected.iter().try_for_each(|(name, value)| {
+                let place = format!("{place}.{name}");
+                contains(seen.get(name).ok_or_else(|| format!("{place}: missing"))?, value, &place)
+            })
+        }
+        (Value::Array(seen), Value::Array(expected)) if seen.len() == expected.len() => {
+            seen.iter().zip(expected).enumerate().try_for_each(|(index, (seen, expected))| {
+                contains(seen, expected, &format!("{place}[{index}]"))
+            })
+        }
+        _ if seen == expected => Ok(()),
+        _ => Err(format!("{place}: expected {expected}, saw {seen}")),
+    }
+}

@@ -1,1 +1,0 @@
-//! The developer commands of this repository.

@@ -1,0 +1,99 @@
+//! `cargo xtask …`: the only developer command of this repository.
+#![expect(clippy::print_stdout, reason = "a command-line program talks on stdout")]
+#![expect(clippy::disallowed_methods, reason = "times and waits for real child processes")]
+
+mod bench;
+mod build;
+mod count;
+mod demo;
+mod fmt;
+mod language;
+mod lint;
+mod readme;
+mod repo;
+mod report;
+mod run;
+mod scenarios;
+mod size;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::language::Language;
+use crate::repo::Repo;
+use crate::report::Report;
+use crate::test::Suite;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The developer commands of Cycles")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One dollar, four languages, exactly one hundred calls
+    Demo,
+    /// Run all tests, or those of the named suites
+    Test { suites: Vec<Suite> },
+    /// Check formatting, lints, types and the rules of the repository
+    Lint,
+    /// Format everything
+    Fmt,
+    /// Build everything that tests and demo need, or only the named languages
+    Build { languages: Vec<Language> },
+    /// List the scenarios that every language runs
+    Scenarios,
+    /// Measure a guarded call, in process and over loopback HTTP, in each language
+    Bench {
+        languages: Vec<Language>,
+        /// Runs to take the median of
+        #[arg(long, default_value_t = 5)]
+        runs: u32,
+        /// Guarded calls in each run
+        #[arg(long, default_value_t = 1000)]
+        calls: u32,
+    },
+    /// Sizes of what is built
+    Size,
+    /// Lint, test and demo, as .ci/run does
+    Ci,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well.
+fn run(command: Command) -> anyhow::Result<bool> {
+    let repo = Repo::find()?;
+    match command {
+        Command::Demo => demo::run(&repo),
+        Command::Test { suites } => Ok(test::run(&repo, &suites)?.conclude()),
+        Command::Lint => Ok(lint::run(&repo)?.conclude()),
+        Command::Fmt => fmt::run(&repo),
+        Command::Build { languages } => build::run(&repo, &languages),
+        Command::Scenarios => scenarios::list(&repo),
+        Command::Bench { languages, runs, calls } => bench::run(&repo, &languages, runs, calls),
+        Command::Size => size::run(&repo),
+        Command::Ci => ci(&repo),
+    }
+}
+
+fn ci(repo: &Repo) -> anyhow::Result<bool> {
+    let mut report = Report::default();
+    report.append(lint::run(repo)?);
+    report.append(test::run(repo, &[])?);
+    report.check("demo", || demo::run(repo));
+    Ok(report.conclude())
+}
