@@ -37,10 +37,9 @@ fn is_plain(budget: &Budget) -> bool {
 #[must_use]
 pub fn no_budget(units: impl IntoIterator<Item = UnitSet>) -> Refusal {
     let mut scopes = units.into_iter().enumerate();
-    scopes.find(|(_, expected)| !expected.is_empty()).map_or(
-        Refusal::NoBudget,
-        |(scope, expected)| Refusal::NoBudgetInUnit { scope, expected },
-    )
+    scopes
+        .find(|(_, expected)| !expected.is_empty())
+        .map_or(Refusal::NoBudget, |(scope, expected)| Refusal::NoBudgetInUnit { scope, expected })
 }
 
 fn refuse_over_limit(budgets: &Budgets) -> Result<(), Refusal> {
@@ -130,8 +129,7 @@ mod tests {
 
     #[test]
     fn a_closed_tenant_comes_before_everything() {
-        let tenant =
-            TenantSettings { status: TenantStatus::Closed, ..TenantSettings::default() };
+        let tenant = TenantSettings { status: TenantStatus::Closed, ..TenantSettings::default() };
         assert_eq!(admit(&tenant, &budgets(&[OVER]), 5), Err(Refusal::TenantClosed));
         assert_eq!(admit(&tenant, &Budgets::default(), 5), Err(Refusal::TenantClosed));
     }

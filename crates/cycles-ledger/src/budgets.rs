@@ -27,7 +27,10 @@ impl Budgets {
 
     /// The budgets there are with their positions, root first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (usize, &Budget)> {
-        self.0.iter().enumerate().filter_map(|(position, budget)| Some((position, budget.as_ref()?)))
+        self.0
+            .iter()
+            .enumerate()
+            .filter_map(|(position, budget)| Some((position, budget.as_ref()?)))
     }
 
     /// Which scopes have a budget.

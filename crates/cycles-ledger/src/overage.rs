@@ -14,8 +14,8 @@ pub struct Charge {
     pub charged: i64,
 }
 
-/// Turns a hold of `held` into a charge of `actual` on every budget. An event
-/// charges without a hold: `held` is 0.
+/// Turns a hold into a charge of `actual` on every budget; an event charges
+/// without a hold.
 ///
 /// # Errors
 /// [`Refusal::OverageRejected`] or [`Refusal::BudgetExceeded`] under `REJECT`,
@@ -24,24 +24,28 @@ pub struct Charge {
 pub fn charge(
     budgets: &Budgets,
     policy: CommitOveragePolicy,
-    held: i64,
+    hold: Option<i64>,
     actual: i64,
 ) -> Result<Charge, Refusal> {
-    let overage = actual - held; // both are 0 to i64::MAX
-    if overage <= 0 {
-        return settle(budgets, held, actual, |_| Ok(Share::default()));
+    let held = hold.unwrap_or(0);
+    if actual < 0 || held < 0 {
+        return Err(Refusal::Overflow);
     }
-    match policy {
-        CommitOveragePolicy::Reject if held > 0 => {
-            Err(Refusal::OverageRejected { actual, estimate: held })
+    let overage = actual - held;
+    if overage <= 0 {
+        return settle(budgets, held, actual, |_| Share::default());
+    }
+    match (policy, hold) {
+        (CommitOveragePolicy::Reject, Some(estimate)) => {
+            Err(Refusal::OverageRejected { actual, estimate })
         }
-        CommitOveragePolicy::Reject => {
+        (CommitOveragePolicy::Reject, None) => {
             refuse_exceeded(budgets, overage)?;
-            settle(budgets, held, actual, |_| Ok(Share::default()))
+            settle(budgets, held, actual, |_| Share::default())
         }
-        CommitOveragePolicy::AllowIfAvailable => if_available(budgets, held, overage),
-        CommitOveragePolicy::AllowWithOverdraft => with_overdraft(budgets, held, overage),
-        CommitOveragePolicy::Unknown | _ => Err(Refusal::Inconsistent),
+        (CommitOveragePolicy::AllowIfAvailable, _) => if_available(budgets, held, overage),
+        (CommitOveragePolicy::AllowWithOverdraft, _) => with_overdraft(budgets, held, overage),
+        _ => Err(Refusal::Inconsistent),
     }
 }
 
@@ -58,8 +62,9 @@ struct Share {
 /// Only the scopes that were short are flagged.
 fn if_available(budgets: &Budgets, held: i64, overage: i64) -> Result<Charge, Refusal> {
     let covered = covered(budgets, overage, |_| true);
-    settle(budgets, held, held + covered, |budget| {
-        Ok(Share { debt: 0, is_over_limit: budget.available() < overage })
+    settle(budgets, held, held + covered, |budget| Share {
+        debt: 0,
+        is_over_limit: budget.available() < overage,
     })
 }
 
@@ -78,11 +83,11 @@ fn with_overdraft(budgets: &Budgets, held: i64, overage: i64) -> Result<Charge, 
         }
     }
     settle(budgets, held, held + granted, |budget| {
-        Ok(if is_limitless(budget) {
+        if is_limitless(budget) {
             Share { debt: 0, is_over_limit: budget.available() < overage }
         } else {
             Share { debt: (granted - budget.available()).max(0), is_over_limit: false }
-        })
+        }
     })
 }
 
@@ -96,12 +101,13 @@ fn settle(
     budgets: &Budgets,
     held: i64,
     charged: i64,
-    share: impl Fn(&Budget) -> Result<Share, Refusal>,
+    share: impl Fn(&Budget) -> Share,
 ) -> Result<Charge, Refusal> {
     let budgets = budgets.map(|_, budget| {
-        let share = share(&budget)?;
+        let share = share(&budget);
         let settled = budget.give_back(held)?;
-        let spent = charged.checked_sub(share.debt).and_then(|paid| settled.spent.checked_add(paid));
+        let spent =
+            charged.checked_sub(share.debt).and_then(|paid| settled.spent.checked_add(paid));
         let debt = settled.debt.checked_add(share.debt);
         Budget {
             spent: spent.ok_or(Refusal::Overflow)?,
@@ -112,4 +118,110 @@ fn settle(
         .checked()
     })?;
     Ok(Charge { budgets, charged })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Opening;
+    use crate::fixtures::budgets;
+    use CommitOveragePolicy::{AllowIfAvailable, AllowWithOverdraft, Reject};
+    use proptest::prelude::*;
+
+    /// Spent, debt and flag of every budget.
+    fn after(charge: &Charge) -> Vec<(i64, i64, bool)> {
+        let row = |budget: &Budget| (budget.spent, budget.debt, budget.is_over_limit);
+        charge.budgets.iter().map(|(_, budget)| row(budget)).collect()
+    }
+
+    fn limited(allocated: i64, overdraft_limit: i64) -> Opening {
+        Opening { overdraft_limit, ..Opening::of(allocated) }
+    }
+
+    #[test]
+    fn a_cap_flags_only_the_short_scope() {
+        let charge =
+            charge(&budgets(&[Opening::of(1000), Opening::of(100)]), AllowIfAvailable, None, 150)
+                .unwrap();
+        assert_eq!(charge.charged, 100);
+        assert_eq!(after(&charge), [(100, 0, false), (100, 0, true)]);
+    }
+
+    #[test]
+    fn only_the_uncovered_part_becomes_debt() {
+        let budgets = budgets(&[limited(100, 50)]);
+        let charged = charge(&budgets, AllowWithOverdraft, None, 150).unwrap();
+        assert_eq!((charged.charged, after(&charged)), (150, vec![(100, 50, false)]));
+        assert_eq!(
+            charge(&budgets, AllowWithOverdraft, None, 151),
+            Err(Refusal::OverdraftExceeded { scope: 0, uncovered: 51, debt: 0, limit: 50 })
+        );
+    }
+
+    #[test]
+    fn a_scope_without_a_limit_caps_the_others() {
+        let budgets = budgets(&[limited(50, 500), limited(100, 0)]);
+        let charge = charge(&budgets, AllowWithOverdraft, None, 150).unwrap();
+        assert_eq!(charge.charged, 100);
+        assert_eq!(after(&charge), [(50, 50, false), (100, 0, true)]);
+    }
+
+    #[test]
+    fn reject_refuses_any_overage_of_a_hold_even_of_zero() {
+        let budgets = budgets(&[Opening::of(100)]);
+        assert_eq!(
+            charge(&budgets, Reject, Some(0), 5),
+            Err(Refusal::OverageRejected { actual: 5, estimate: 0 })
+        );
+        assert_eq!(charge(&budgets, Reject, None, 100).unwrap().charged, 100);
+        assert!(matches!(
+            charge(&budgets, Reject, None, 101),
+            Err(Refusal::BudgetExceeded { scope: 0, requested: 101, remaining: 100 })
+        ));
+    }
+
+    #[test]
+    fn overflow_changes_nothing_anywhere() {
+        let full = Opening { spent: i64::MAX, ..limited(i64::MAX, i64::MAX) };
+        let budgets = budgets(&[limited(i64::MAX, i64::MAX), full]);
+        assert_eq!(
+            charge(&budgets, AllowWithOverdraft, None, i64::MAX).map(|charge| charge.charged),
+            Ok(i64::MAX),
+            "debt carries what spent cannot"
+        );
+        let owing = Opening { debt: i64::MAX, spent: 1, ..limited(0, i64::MAX) };
+        assert!(charge(&self::budgets(&[owing]), AllowWithOverdraft, None, 1).is_err());
+    }
+
+    prop_compose! {
+        fn opening()(allocated in 0..1000i64, spent in 0..1200i64, debt in 0..100i64, limit in prop_oneof![Just(0), 0..200i64]) -> Opening {
+            Opening { spent, debt, ..limited(allocated, limit) }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_charged_lands_in_spent_and_debt(
+            openings in prop::collection::vec(opening(), 1..=6),
+            actual in 0..2000i64,
+            policy in prop_oneof![Just(Reject), Just(AllowIfAvailable), Just(AllowWithOverdraft)],
+        ) {
+            let before = budgets(&openings);
+            let Ok(charge) = charge(&before, policy, None, actual) else { return Ok(()) };
+            prop_assert!(charge.charged <= actual);
+            prop_assert!(policy == AllowWithOverdraft || policy == AllowIfAvailable || charge.charged == actual);
+            for ((_, old), (_, new)) in before.iter().zip(charge.budgets.iter()) {
+                prop_assert_eq!(new.spent + new.debt, old.spent + old.debt + charge.charged);
+                prop_assert_eq!(new.remaining(), old.remaining() - charge.charged);
+                if policy == AllowIfAvailable {
+                    prop_assert_eq!(new.debt, old.debt, "never creates debt");
+                    prop_assert!(new.remaining() >= old.remaining().min(0));
+                }
+                if new.debt > old.debt {
+                    prop_assert!(new.debt <= new.overdraft_limit);
+                }
+                prop_assert!(!old.is_over_limit || new.is_over_limit, "a charge never clears the flag");
+            }
+        }
+    }
 }

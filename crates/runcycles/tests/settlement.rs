@@ -8,7 +8,9 @@ use cycles_testkit::ManualClock;
 use runcycles::models::{
     Amount, CommitRequest, CommitStatus, ErrorCode, ReservationCreateRequest, Subject,
 };
-use runcycles::{CyclesClient, Error, Settlement, WithCyclesConfig, with_cycles};
+use runcycles::{
+    CyclesClient, Error, GuardContext, GuardedError, Settlement, WithCyclesConfig, with_cycles,
+};
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -16,6 +18,10 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 const COMMIT: &str = "/v1/reservations/res_1/commit";
 const EXTEND: &str = "/v1/reservations/res_1/extend";
 const RELEASE: &str = "/v1/reservations/res_1/release";
+
+async fn must_not_run(_: GuardContext) -> Result<((), Amount), GuardedError> {
+    panic!("must not run")
+}
 
 struct Setup {
     server: MockServer,
@@ -246,8 +252,7 @@ async fn an_unclear_create_is_repeated_once_with_the_same_key() {
     Mock::given(path_regex("^/v1")).respond_with(ResponseTemplate::new(503)).mount(&server).await;
     let client = CyclesClient::builder("key", server.uri()).tenant("acme").build();
     let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
-    let result =
-        with_cycles(&client, config, |_| async { Ok::<((), _), _>(panic!("must not run")) }).await;
+    let result = with_cycles(&client, config, must_not_run).await;
     assert!(matches!(result, Err(Error::Transport(error)) if error.is_outcome_unknown()));
     let requests = server.received_requests().await.unwrap();
     let keys: Vec<_> =
@@ -263,9 +268,7 @@ async fn a_denial_is_typed_and_the_function_never_runs() {
         Mock::given(path_regex("^/v1")).respond_with(refused(409, code)).mount(&server).await;
         let client = CyclesClient::builder("key", server.uri()).tenant("acme").build();
         let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
-        let result =
-            with_cycles(&client, config, |_| async { Ok::<((), _), _>(panic!("must not run")) })
-                .await;
+        let result = with_cycles(&client, config, must_not_run).await;
         let error = result.unwrap_err();
         assert_eq!(error.error_code(), Some(ErrorCode::parse(code)));
         assert_eq!(matches!(error, Error::BudgetExceeded { .. }), budget_exceeded);
@@ -341,10 +344,7 @@ async fn bad_input_is_refused_before_anything_is_sent() {
             "subject.tenant",
         ),
     ] {
-        let result = with_cycles(&setup.client, config, |_| async {
-            Ok::<((), _), _>(panic!("must not run"))
-        })
-        .await;
+        let result = with_cycles(&setup.client, config, must_not_run).await;
         let Err(Error::Validation(message)) = result else { panic!("{field}: {result:?}") };
         assert!(message.contains(field), "{message}");
     }
