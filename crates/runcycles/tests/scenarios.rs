@@ -1,6 +1,8 @@
 //! The behaviour suite in Rust: every file of `tests/scenarios`, over HTTP and
 //! in process.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +13,7 @@ use cycles_protocol::{
 };
 use cycles_testkit::{ManualClock, TestServer, Transport, budget_document};
 use futures_util::future::BoxFuture;
+use libtest_mimic::Trial;
 use runcycles::document::GuardRequest;
 use runcycles::{Begun, CyclesClient, Error, WithCyclesConfig, with_cycles};
 use serde::Deserialize;
@@ -77,27 +80,29 @@ struct Run {
     saved: parking_lot::Mutex<BTreeMap<String, Value>>,
 }
 
-#[tokio::test]
-async fn every_scenario_over_http_and_in_process() {
+fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 12, "the behaviour suite has at least 12 scenarios");
-    let mut failures = Vec::new();
-    for file in &files {
-        let scenario: Scenario = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap())
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        assert_eq!(Some(scenario.id.as_str()), file.file_stem().and_then(|stem| stem.to_str()));
-        for transport in [Transport::Http, Transport::Local] {
-            match run(&scenario, transport).await {
-                Ok(()) => println!("ok   {} {transport:?}", scenario.id),
-                Err(problem) => failures
-                    .push(format!("{} {transport:?} ({}): {problem}", scenario.id, scenario.title)),
-            }
-        }
-    }
-    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let trials = files.into_iter().flat_map(|file| {
+        [Transport::Http, Transport::Local].map(|transport| trial(file.clone(), transport))
+    });
+    libtest_mimic::run(&libtest_mimic::Arguments::from_args(), trials.collect()).exit();
+}
+
+fn trial(file: PathBuf, transport: Transport) -> Trial {
+    let id = file.file_stem().and_then(|stem| stem.to_str()).unwrap().to_owned();
+    let name = format!("{id}::{}", format!("{transport:?}").to_lowercase());
+    Trial::test(name, move || {
+        let text = std::fs::read_to_string(&file)?;
+        let scenario: Scenario = serde_saphyr::from_str(&text)?;
+        assert_eq!(scenario.id, id, "a scenario's id is its file's name");
+        let runtime = tokio::runtime::Runtime::new()?;
+        let outcome = runtime.block_on(run(&scenario, transport));
+        outcome.map_err(|problem| format!("{}: {problem}", scenario.title).into())
+    })
 }
 
 async fn run(scenario: &Scenario, transport: Transport) -> Result<(), String> {
