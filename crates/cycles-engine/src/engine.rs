@@ -1,92 +1,180 @@
 //! [`Engine`]: what everything else hangs on.
 
+use std::fmt;
 use std::sync::Arc;
 
-use cycles_protocol::authority::Answered;
-use cycles_protocol::control::{
-    ApiKeyCreateRequest, ApiKeyCreateResponse, BudgetCreateRequest, BudgetFundingRequest,
-    BudgetFundingResponse, BudgetLedger, BudgetRef, Created, Tenant, TenantCreateRequest,
-};
-use cycles_protocol::*;
+use cycles_protocol::{Clock, Error, ErrorCode, Random, ReservationId};
+use dashmap::DashMap;
+use parking_lot::MutexGuard;
+use uuid::Uuid;
 
-use crate::{LocalAuthority, Seed, SeedError};
+use crate::store::{Keys, Owners, Tenant, TenantState};
+use crate::{LocalAuthority, Seed, SeedError, ids};
 
-/// An authority in process. Clones share one ledger.
-#[derive(Debug, Clone)]
+/// An authority in process. Clones are cheap and share one ledger.
+///
+/// ```
+/// use std::sync::Arc;
+/// use cycles_engine::{Engine, Seed};
+/// use cycles_protocol::control::BudgetRef;
+/// use cycles_protocol::{
+///     Action, Amount, Authority, Call, Control, ReservationCreateRequest, Subject, SystemClock,
+///     SystemRandom, Unit,
+/// };
+///
+/// let seed = Seed::from_yaml(
+///     "keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
+/// budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000}]",
+/// )?;
+/// let engine = Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))?;
+/// let authority = engine.local("cyc_test_acme");
+///
+/// let request = ReservationCreateRequest::builder()
+///     .subject(Subject { tenant: Some("acme".into()), ..Subject::default() })
+///     .action(Action::new("llm.completion", "gpt-4o-mini"))
+///     .estimate(Amount::tokens(100))
+///     .build();
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let call = Call::new(&SystemRandom);
+/// let answer = authority.create_reservation(&call, request).await?;
+/// assert!(answer.value.decision.is_allowed());
+/// # Ok::<(), cycles_protocol::Error>(()) })?;
+/// let budget = engine.get_budget(&BudgetRef::new("tenant:acme", Unit::Tokens)?)?;
+/// assert_eq!(budget.remaining.amount, 900);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// By lower-cased id, since scopes are lower-cased.
+    tenants: DashMap<String, Arc<Tenant>>,
+    owners: Owners,
+    keys: Keys,
 }
 
-fn later<T: Send>() -> Answered<'static, T> {
-    Box::pin(async { Err(Error::new(ErrorCode::InternalError, "skeleton")) })
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("clock", &self.shared.clock)
+            .field("tenants", &self.shared.tenants.len())
+            .field("reservations", &self.shared.owners.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
-    /// An empty engine.
+    /// An engine without tenants.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { shared: Arc::new(Shared { clock, random }) }
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                random,
+                tenants: DashMap::new(),
+                owners: Owners::new(),
+                keys: Keys::default(),
+            }),
+        }
     }
 
     /// An engine that starts with `seed`.
     ///
     /// # Errors
-    /// Names the entry of the seed that cannot be used.
+    /// Names the entry of the seed that cannot be used, like `budgets[2]`.
     pub fn with_seed(
-        _seed: &Seed,
+        seed: &Seed,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, SeedError> {
-        Ok(Self::new(clock, random))
+        let engine = Self::new(clock, random);
+        engine.apply(seed)?;
+        Ok(engine)
     }
 
-    /// The engine behind `api_key`, checked on every call as a server does.
+    /// The engine behind `api_key`, which is checked on every call as a server
+    /// checks it.
     pub fn local(&self, api_key: impl Into<String>) -> LocalAuthority {
         LocalAuthority::new(self.clone(), api_key.into())
     }
 
     /// The clock that decides expiry.
+    #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.clock
     }
 
-    /// Where ids come from.
+    /// Where ids and secrets come from.
+    #[must_use]
     pub fn random(&self) -> &Arc<dyn Random> {
         &self.shared.random
     }
 
-    /// Expires what is due, in every tenant, and forgets what is past its
-    /// retention. Only tidies: commands see expiry without it. Answers how many
-    /// reservations expired.
+    /// Expires what is due and forgets what is past its retention, in every
+    /// tenant; answers how many reservations expired.
+    ///
+    /// It only tidies: a command sees its tenant's expiry without it.
     pub fn sweep(&self) -> usize {
-        0
+        // Collected first: a map's shard must not be held while a tenant waits.
+        let tenants: Vec<_> =
+            self.shared.tenants.iter().map(|tenant| Arc::clone(tenant.value())).collect();
+        let sweep = |tenant: Arc<Tenant>| {
+            let Ok(mut state) = tenant.turn() else { return 0 };
+            let now = self.shared.clock.now_ms();
+            state.replays.prune(now);
+            state.catch_up(&self.shared.owners, now)
+        };
+        tenants.into_iter().map(sweep).sum()
     }
-}
 
-impl Authority for Engine {
-    fn create_reservation<'a>(&'a self, _: &'a Call, _: ReservationCreateRequest) -> Answered<'a, ReservationCreateResponse> { later() }
-    fn commit<'a>(&'a self, _: &'a Call, _: &'a ReservationId, _: CommitRequest) -> Answered<'a, CommitResponse> { later() }
-    fn release<'a>(&'a self, _: &'a Call, _: &'a ReservationId, _: ReleaseRequest) -> Answered<'a, ReleaseResponse> { later() }
-    fn extend<'a>(&'a self, _: &'a Call, _: &'a ReservationId, _: ExtendRequest) -> Answered<'a, ExtendResponse> { later() }
-    fn decide<'a>(&'a self, _: &'a Call, _: DecisionRequest) -> Answered<'a, DecisionResponse> { later() }
-    fn create_event<'a>(&'a self, _: &'a Call, _: EventCreateRequest) -> Answered<'a, EventCreateResponse> { later() }
-    fn get_balances<'a>(&'a self, _: &'a Call, _: BalanceParams) -> Answered<'a, BalanceResponse> { later() }
-    fn list_reservations<'a>(&'a self, _: &'a Call, _: ListReservationsParams) -> Answered<'a, ReservationListResponse> { later() }
-    fn get_reservation<'a>(&'a self, _: &'a Call, _: &'a ReservationId) -> Answered<'a, ReservationDetail> { later() }
-}
+    pub(crate) fn owners(&self) -> &Owners {
+        &self.shared.owners
+    }
 
-impl Control for Engine {
-    fn authenticate(&self, _: &str) -> Result<Principal, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn create_tenant(&self, _: TenantCreateRequest) -> Result<Created<Tenant>, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn create_api_key(&self, _: ApiKeyCreateRequest) -> Result<ApiKeyCreateResponse, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn create_budget(&self, _: BudgetCreateRequest) -> Result<BudgetLedger, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn get_budget(&self, _: &BudgetRef) -> Result<BudgetLedger, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn fund_budget(&self, _: &BudgetRef, _: BudgetFundingRequest) -> Result<BudgetFundingResponse, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
-    fn set_budget_frozen(&self, _: &BudgetRef, _: bool) -> Result<BudgetLedger, Error> { Err(Error::new(ErrorCode::InternalError, "skeleton")) }
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.shared.keys
+    }
+
+    pub(crate) fn tenants(&self) -> &DashMap<String, Arc<Tenant>> {
+        &self.shared.tenants
+    }
+
+    pub(crate) fn find_tenant(&self, id: &str) -> Option<Arc<Tenant>> {
+        let tenant = self.shared.tenants.get(&id.to_ascii_lowercase())?;
+        Some(Arc::clone(tenant.value()))
+    }
+
+    /// The tenant that a principal names.
+    pub(crate) fn tenant(&self, id: &str) -> Result<Arc<Tenant>, Error> {
+        self.find_tenant(id).ok_or_else(|| {
+            Error::new(
+                ErrorCode::Unauthorized,
+                format!("the API key's tenant does not exist tenant={id}"),
+            )
+        })
+    }
+
+    /// Whose reservation it is.
+    pub(crate) fn owner(&self, id: &ReservationId) -> Result<(Arc<Tenant>, Uuid), Error> {
+        ids::parse_reservation(id)
+            .and_then(|uuid| Some((Arc::clone(self.shared.owners.get(&uuid)?.value()), uuid)))
+            .ok_or_else(|| ids::not_found(id))
+    }
+
+    /// The tenant's turn, with everything expired that is due by the time that
+    /// comes with it.
+    pub(crate) fn turn<'t>(
+        &self,
+        tenant: &'t Tenant,
+    ) -> Result<(MutexGuard<'t, TenantState>, i64), Error> {
+        let mut state = tenant.turn()?;
+        // Read under the lock, so that commands see time in their own order.
+        let now = self.shared.clock.now_ms();
+        state.catch_up(&self.shared.owners, now);
+        Ok((state, now))
+    }
 }

@@ -33,7 +33,7 @@ fn is_plain(budget: &Budget) -> bool {
 }
 
 /// The refusal when no scope has a budget in the unit: `units` tells the units
-/// of each scope, root first (spec: UNIT_MISMATCH before NOT_FOUND).
+/// of each scope, root first (spec: `UNIT_MISMATCH` before `NOT_FOUND`).
 #[must_use]
 pub fn no_budget(units: impl IntoIterator<Item = UnitSet>) -> Refusal {
     let mut scopes = units.into_iter().enumerate();

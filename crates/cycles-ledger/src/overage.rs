@@ -24,10 +24,10 @@ pub struct Charge {
 pub fn charge(
     budgets: &Budgets,
     policy: CommitOveragePolicy,
-    hold: Option<i64>,
+    estimate: Option<i64>,
     actual: i64,
 ) -> Result<Charge, Refusal> {
-    let held = hold.unwrap_or(0);
+    let held = estimate.unwrap_or(0);
     if actual < 0 || held < 0 {
         return Err(Refusal::Overflow);
     }
@@ -35,7 +35,7 @@ pub fn charge(
     if overage <= 0 {
         return settle(budgets, held, actual, |_| Share::default());
     }
-    match (policy, hold) {
+    match (policy, estimate) {
         (CommitOveragePolicy::Reject, Some(estimate)) => {
             Err(Refusal::OverageRejected { actual, estimate })
         }

@@ -142,7 +142,7 @@ impl Refusal {
     }
 
     /// What a dry run or decide answers with `DENY` instead of an error; none
-    /// where they too answer an error (spec: DecisionReasonCode, an open set).
+    /// where they too answer an error (spec: `DecisionReasonCode`, an open set).
     #[must_use]
     pub const fn reason_code(&self) -> Option<&'static str> {
         match self {

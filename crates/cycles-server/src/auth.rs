@@ -77,10 +77,10 @@ impl AppState {
         if accepts != Accepts::Tenant
             && let Some(key) = single(headers, headers::ADMIN_API_KEY)?
         {
-            return match self.admin_key().matches(key) {
-                true => Ok(Principal::Admin),
-                false => Err(unauthorized("X-Admin-API-Key is not the server's admin key")),
-            };
+            if self.admin_key().matches(key) {
+                return Ok(Principal::Admin);
+            }
+            return Err(unauthorized("X-Admin-API-Key is not the server's admin key"));
         }
         if accepts != Accepts::Admin
             && let Some(key) = single(headers, headers::API_KEY)?

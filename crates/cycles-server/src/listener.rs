@@ -63,14 +63,12 @@ async fn connection(
         .header_read_timeout(limits::HEAD_READ)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     tokio::pin!(connection);
-    let ended = match until(&mut stop, connection.as_mut()).await {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
+    let mut ended = until(&mut stop, connection.as_mut()).await;
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        ended = Some(connection.await);
+    }
+    if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection broke");
     }
 }

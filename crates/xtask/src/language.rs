@@ -39,7 +39,9 @@ impl Language {
         let found = match self {
             Self::Rust => true,
             Self::Python => python().is_some(),
-            Self::Node => major(ask("node", &["--version"])) >= 20 && ask("npm", &["--version"]).is_some(),
+            Self::Node => {
+                major(ask("node", &["--version"])) >= 20 && ask("npm", &["--version"]).is_some()
+            }
             Self::Kotlin => {
                 major(ask("javac", &["-version"])) >= 17 && ask("mvn", &["--version"]).is_some()
             }
@@ -49,9 +51,13 @@ impl Language {
         }
         Some(match self {
             Self::Rust => "install Rust 1.90 or newer",
-            Self::Python => "install Python 3.10 or newer with its venv module (Debian: python3-venv)",
+            Self::Python => {
+                "install Python 3.10 or newer with its venv module (Debian: python3-venv)"
+            }
             Self::Node => "install Node 20 or newer with npm (Debian: nodejs npm)",
-            Self::Kotlin => "install a JDK 17 or newer and Maven (Debian: openjdk-17-jdk-headless maven)",
+            Self::Kotlin => {
+                "install a JDK 17 or newer and Maven (Debian: openjdk-17-jdk-headless maven)"
+            }
         })
     }
 

@@ -23,8 +23,8 @@ impl Repo {
     /// Finds the working copy that this program was started from.
     pub(crate) fn find() -> Result<Self> {
         // At run time, not compile time: clones may share one target directory.
-        let manifest = std::env::var("CARGO_MANIFEST_DIR")
-            .context("start this program with `cargo xtask`")?;
+        let manifest =
+            std::env::var("CARGO_MANIFEST_DIR").context("start this program with `cargo xtask`")?;
         let output = Command::new(cargo())
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .current_dir(&manifest)
@@ -36,11 +36,7 @@ impl Repo {
             let path = metadata[name].as_str().with_context(|| format!("no {name} in metadata"))?;
             Ok::<_, anyhow::Error>(PathBuf::from(path))
         };
-        Ok(Self {
-            root: folder("workspace_root")?,
-            target: folder("target_directory")?,
-            metadata,
-        })
+        Ok(Self { root: folder("workspace_root")?, target: folder("target_directory")?, metadata })
     }
 
     /// A path inside the working copy.
@@ -50,7 +46,8 @@ impl Repo {
 
     /// The text of a file inside the working copy.
     pub(crate) fn read(&self, relative: &str) -> Result<String> {
-        std::fs::read_to_string(self.path(relative)).with_context(|| format!("cannot read {relative}"))
+        std::fs::read_to_string(self.path(relative))
+            .with_context(|| format!("cannot read {relative}"))
     }
 
     /// A program or library that the workspace build leaves behind.

@@ -92,17 +92,24 @@ impl Report {
 
     fn closing_line(&self) -> String {
         let total = |field: fn(&Row) -> u32| self.rows.iter().map(field).sum::<u32>();
-        let mut line = format!("{} passed, {} failed", total(|row| row.passed), self.failed());
-        let skipped = total(|row| row.skipped);
-        if skipped > 0 {
-            line.push_str(&format!(", {skipped} skipped"));
+        let line = format!("{} passed, {} failed", total(|row| row.passed), self.failed());
+        match total(|row| row.skipped) {
+            0 => line,
+            skipped => format!("{line}, {skipped} skipped"),
         }
-        line
     }
 
     fn failed(&self) -> u32 {
         self.rows.iter().map(|row| row.failed).sum()
     }
+}
+
+/// Prints problems, one a line; answers whether there are none.
+pub(crate) fn none(problems: &[String]) -> bool {
+    for problem in problems {
+        println!("{problem}");
+    }
+    problems.is_empty()
 }
 
 #[cfg(test)]

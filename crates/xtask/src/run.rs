@@ -33,10 +33,8 @@ pub(crate) fn run_and_keep(command: &mut Command) -> Result<Finished> {
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {line}"))?;
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {line}"))?;
     let mut stdout = String::new();
     if let Some(pipe) = child.stdout.take() {
         let mut reader = BufReader::new(pipe);
@@ -49,7 +47,11 @@ pub(crate) fn run_and_keep(command: &mut Command) -> Result<Finished> {
         }
     }
     let status = child.wait()?;
-    println!("  {} in {}", if status.success() { "done" } else { "failed" }, seconds(start.elapsed()));
+    println!(
+        "  {} in {}",
+        if status.success() { "done" } else { "failed" },
+        seconds(start.elapsed())
+    );
     Ok(Finished { stdout, success: status.success() })
 }
 

@@ -17,18 +17,8 @@ use crate::failure::Failure;
 use crate::signals::Signals;
 
 /// Serve a budget authority over HTTP.
-///
-/// When it answers requests, it prints one line of JSON on stdout:
-///
-///   {"event":"ready","base_url":"http://127.0.0.1:7878","admin_url":"http://127.0.0.1:7979"}
-///
-/// Logs go to stderr; RUST_LOG sets what is logged, like RUST_LOG=cycles_server=debug.
-/// SIGTERM and SIGINT let requests in flight end, for at most 10 s; a second
-/// signal ends at once.
-///
-/// Exit codes: 0 ended by a signal, 1 could not serve, 2 wrong arguments or seed.
 #[derive(Debug, Args)]
-#[command(after_long_help = SEED_HELP, verbatim_doc_comment)]
+#[command(long_about = ABOUT, after_long_help = EXAMPLE)]
 pub(crate) struct Serve {
     /// Where state is kept.
     #[arg(long, value_enum, default_value_t = Store::Memory)]
@@ -63,11 +53,24 @@ enum Store {
     Memory,
 }
 
-const SEED_HELP: &str = "\
+const ABOUT: &str = "\
+Serve a budget authority over HTTP.
+
+When it answers requests, it prints one line of JSON on stdout:
+
+  {\"event\":\"ready\",\"base_url\":\"http://127.0.0.1:7878\",\"admin_url\":\"http://127.0.0.1:7979\"}
+
+Logs go to stderr; RUST_LOG sets which, like RUST_LOG=cycles_server=debug.
+SIGTERM and SIGINT let requests in flight end, for at most 10 s; a second
+signal ends at once.
+
+Exit codes: 0 ended by a signal, 1 could not serve, 2 wrong arguments or seed.";
+
+const EXAMPLE: &str = "\
 A seed:
 
   tenants:
-    - tenant_id: acme
+    - {tenant_id: acme, name: Acme}
   keys:
     - {name: default, secret: cyc_live_change_me, tenant_id: acme}
   budgets:

@@ -1,0 +1,49 @@
+//! [`Control`] over the engine: provisioning and keys.
+
+mod api_keys;
+mod budgets;
+mod fund;
+mod seed;
+mod tenants;
+
+use cycles_protocol::control::{
+    ApiKeyCreateRequest, ApiKeyCreateResponse, BudgetCreateRequest, BudgetFundingRequest,
+    BudgetFundingResponse, BudgetLedger, BudgetRef, Created, Tenant, TenantCreateRequest,
+};
+use cycles_protocol::{Control, Error, Principal};
+
+use crate::Engine;
+
+impl Control for Engine {
+    fn authenticate(&self, api_key: &str) -> Result<Principal, Error> {
+        self.authenticate_key(api_key)
+    }
+
+    fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error> {
+        self.create_tenant_now(request)
+    }
+
+    fn create_api_key(&self, request: ApiKeyCreateRequest) -> Result<ApiKeyCreateResponse, Error> {
+        self.create_api_key_now(request)
+    }
+
+    fn create_budget(&self, request: BudgetCreateRequest) -> Result<BudgetLedger, Error> {
+        self.create_budget_now(&request)
+    }
+
+    fn get_budget(&self, budget: &BudgetRef) -> Result<BudgetLedger, Error> {
+        self.get_budget_now(budget)
+    }
+
+    fn fund_budget(
+        &self,
+        budget: &BudgetRef,
+        request: BudgetFundingRequest,
+    ) -> Result<BudgetFundingResponse, Error> {
+        self.fund_budget_now(budget, request)
+    }
+
+    fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {
+        self.set_budget_frozen_now(budget, frozen)
+    }
+}

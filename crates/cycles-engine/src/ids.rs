@@ -1,0 +1,54 @@
+//! Ids that the engine issues: a prefix and a random UUID.
+
+use cycles_protocol::{Error, ErrorCode, Random, ReservationId};
+use uuid::Uuid;
+
+use crate::limits;
+
+const RESERVATION: &str = "res_";
+
+/// A random UUID (version 4).
+pub(crate) fn random(random: &dyn Random) -> Uuid {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// A random UUID that is not taken.
+pub(crate) fn fresh(source: &dyn Random, taken: impl Fn(Uuid) -> bool) -> Result<Uuid, Error> {
+    (0..limits::ID_ATTEMPTS).map(|_| random(source)).find(|id| !taken(*id)).ok_or_else(|| {
+        Error::new(ErrorCode::InternalError, "randomness repeats itself; no fresh id was found")
+    })
+}
+
+/// The id of a reservation on the wire.
+pub(crate) fn reservation(id: Uuid) -> String {
+    format!("{RESERVATION}{id}")
+}
+
+/// Reads what [`reservation`] wrote, and nothing else.
+pub(crate) fn parse_reservation(id: &ReservationId) -> Option<Uuid> {
+    let uuid: Uuid = id.as_str().strip_prefix(RESERVATION)?.parse().ok()?;
+    // The UUID parser takes other spellings too; one reservation has one id.
+    (reservation(uuid) == id.as_str()).then_some(uuid)
+}
+
+/// The refusal of an id that names no reservation.
+pub(crate) fn not_found(id: &ReservationId) -> Error {
+    Error::new(ErrorCode::NotFound, format!("reservation not found reservation_id={id}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_issued_spelling_is_read() {
+        let id = Uuid::from_u128(0x1234_5678_9abc_4def_8000_0000_0000_00ab);
+        let text = reservation(id);
+        assert_eq!(parse_reservation(&text.as_str().into()), Some(id));
+        for other in [&text[4..], &text.to_uppercase(), &text.replace('-', ""), "res_", ""] {
+            assert_eq!(parse_reservation(&other.into()), None, "{other}");
+        }
+    }
+}

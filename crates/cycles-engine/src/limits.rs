@@ -1,0 +1,31 @@
+//! Every limit of the engine, each with its source. Memory is bounded by them.
+
+/// Callers that wait for one tenant's lock; beyond that 429. Far more than the
+/// threads of any sensible process, and still bounded.
+pub(crate) const WAITERS_MAX: usize = 1_024;
+/// How long a caller is asked to wait after a 429, seconds.
+pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
+/// Open reservations of one tenant; beyond that 429. At most 1 KB each.
+pub(crate) const ACTIVE_MAX: usize = 10_000_000;
+/// Ended reservations kept per tenant. A replay on one that was evicted is
+/// answered 404, and its create key starts anew.
+pub(crate) const FINALIZED_MAX: usize = 100_000;
+/// How long ended reservations are kept. semantics 2.10: 30 days
+pub(crate) const FINALIZED_RETENTION_MS: i64 = 30 * DAY_MS;
+/// Answers kept per tenant for replays of dry runs, decisions, events,
+/// extensions and fundings. Beyond it, what would expire first goes first; a
+/// repeated key is then a new request.
+pub(crate) const REPLAYS_MAX: usize = 100_000;
+/// semantics 2.10: dry run, decide and funding are replayed for 24 hours.
+pub(crate) const DECISION_REPLAY_MS: i64 = DAY_MS;
+/// semantics 2.10: the record of an event is kept for 30 days.
+pub(crate) const EVENT_REPLAY_MS: i64 = 30 * DAY_MS;
+/// semantics 2.13: default expiry of a key.
+pub(crate) const KEY_EXPIRY_MS: i64 = 90 * DAY_MS;
+/// Longest cursor that is decoded: two scopes' length and then some.
+pub(crate) const CURSOR_MAX: usize = 4_096;
+/// Attempts at an id that is not taken; more than one is only needed where a
+/// test's randomness repeats itself.
+pub(crate) const ID_ATTEMPTS: usize = 8;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;

@@ -1,0 +1,52 @@
+//! `POST /v1/events`
+
+use cycles_ledger::event;
+use cycles_protocol::canonical::payload_hash;
+use cycles_protocol::strict::Validate;
+use cycles_protocol::{
+    Amount, Call, Error, EventCreateRequest, EventCreateResponse, EventId, EventStatus, Permission,
+    scope,
+};
+
+use super::refuse;
+use crate::store::{Endpoint, ReplayKey, Stored, snapshot};
+use crate::{Engine, access, ids, limits};
+
+impl Engine {
+    pub(crate) fn create_event_now(
+        &self,
+        call: &Call,
+        request: EventCreateRequest,
+    ) -> Result<EventCreateResponse, Error> {
+        let caller = access::tenant(&call.principal)?;
+        request.validate()?;
+        caller.require(&[Permission::ReservationsCommit, Permission::EventsCreate])?;
+        caller.covers(&request.subject)?;
+        let hash = payload_hash(&request);
+        let scopes = scope::derive(&request.subject, caller.tenant_id);
+
+        let tenant = self.tenant(caller.tenant_id)?;
+        let (mut state, now) = self.turn(&tenant)?;
+        let key = ReplayKey::new(Endpoint::Event, 0, request.idempotency_key);
+        if let Some(Stored::Event(answer)) = state.replays.find(&key, &hash, now)? {
+            return Ok((**answer).clone());
+        }
+        let Amount { unit, amount, .. } = request.actual;
+        let slots = state.budgets.slots(&scopes, unit);
+        let budgets = state.budgets.load(&slots);
+        let applied = event::apply(&state.settings, &budgets, request.overage_policy, amount)
+            .map_err(|refusal| refuse(refusal, &state, &scopes, unit))?;
+        let answer = EventCreateResponse {
+            status: EventStatus::Applied,
+            event_id: EventId::new(format!("evt_{}", ids::random(&**self.random()))),
+            // semantics 2.6: only where the charge was capped
+            charged: (applied.charged < amount).then(|| Amount::new(unit, applied.charged)),
+            balances: Some(state.budgets.balances(&slots, &snapshot(&applied.budgets))),
+        };
+        state.budgets.store(&slots, &applied.budgets);
+        let stored = Stored::Event(Box::new(answer.clone()));
+        let until = now.saturating_add(limits::EVENT_REPLAY_MS);
+        state.replays.insert(key, hash, stored, now, until);
+        Ok(answer)
+    }
+}

@@ -1,0 +1,28 @@
+//! `GET /v1/reservations/{id}`
+
+use cycles_ledger::{Refusal, State};
+use cycles_protocol::{Call, Error, Permission, ReservationDetail, ReservationId};
+
+use crate::{Engine, access};
+
+impl Engine {
+    pub(crate) fn get_reservation_now(
+        &self,
+        call: &Call,
+        id: &ReservationId,
+    ) -> Result<ReservationDetail, Error> {
+        let access = access::tenant_or_admin(&call.principal)?;
+        access.require(&[Permission::ReservationsList])?;
+        let (tenant, uuid) = self.owner(id)?;
+        access.owns(&tenant.id)?;
+        let (state, _) = self.turn(&tenant)?;
+        let record = state.reservation(uuid, id)?;
+        access.covers(&record.subject)?;
+        // spec: EXPIRY; only this read answers 410, the listing shows the row
+        if matches!(record.reservation.state, State::Expired { .. }) {
+            let expired = Refusal::Expired { expired_at: record.reservation.expires_at };
+            return Err(state.refuse(expired, &[], record.reservation.unit));
+        }
+        Ok(record.detail(uuid, &tenant.id))
+    }
+}

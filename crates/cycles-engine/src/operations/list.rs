@@ -1,0 +1,233 @@
+//! `GET /v1/reservations`
+
+use std::cmp::Ordering;
+
+use cycles_protocol::scope::{self, Level};
+use cycles_protocol::{
+    Call, Error, ErrorCode, ListReservationsParams, Permission, ReservationListResponse,
+    ReservationStatus, ReservationSummary, SortDirection, SortKey,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::access::Access;
+use crate::scope_filter::ScopeFilter;
+use crate::store::{Record, TenantState};
+use crate::{Engine, access, cursor, ids};
+
+/// What a row is sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// A cursor (semantics 2.18).
+#[derive(Serialize, Deserialize)]
+struct After {
+    v: u8,
+    sb: SortKey,
+    sd: SortDirection,
+    fh: String,
+    lsv: Value,
+    lrid: Uuid,
+}
+
+const VERSION: u8 = 1;
+
+type Row<'a> = (Value, Uuid, &'a Record);
+
+impl Engine {
+    pub(crate) fn list_reservations_now(
+        &self,
+        call: &Call,
+        params: &ListReservationsParams,
+    ) -> Result<ReservationListResponse, Error> {
+        let access = access::tenant_or_admin(&call.principal)?;
+        let limit = cursor::page(params.limit)?;
+        refuse_unknown(params)?;
+        access.require(&[Permission::ReservationsList])?;
+        let asked = params.subject.tenant.as_deref();
+        let (tenant_id, filter) = match &access {
+            Access::Tenant(caller) => {
+                caller.is_tenant(asked, "tenant")?;
+                (caller.tenant_id, caller.scope_filter)
+            }
+            Access::Admin => (asked.ok_or_else(tenant_required)?, &[][..]),
+        };
+        let listing = Listing::new(params, tenant_id, filter);
+        let after = match &params.cursor {
+            Some(text) => Some(cursor::read(text, |after| listing.owns(after))?),
+            None => None,
+        };
+        // To an operator, a tenant that does not exist has no reservations.
+        let Some(tenant) = self.find_tenant(tenant_id) else {
+            return Ok(ReservationListResponse { has_more: Some(false), ..Default::default() });
+        };
+        let (state, _) = self.turn(&tenant)?;
+        let mut rows = listing.rows(&state, after.as_ref());
+        let has_more = rows.len() > limit;
+        if has_more {
+            rows.select_nth_unstable_by(limit, |a, b| listing.order((&a.0, a.1), (&b.0, b.1)));
+            rows.truncate(limit);
+        }
+        rows.sort_unstable_by(|a, b| listing.order((&a.0, a.1), (&b.0, b.1)));
+        let next_cursor = rows.last().filter(|_| has_more).and_then(|row| listing.cursor(row));
+        let reservations = rows
+            .into_iter()
+            .map(|(_, id, record)| project(record.detail(id, tenant_id), &params.include))
+            .collect();
+        Ok(ReservationListResponse { reservations, next_cursor, has_more: Some(has_more) })
+    }
+}
+
+// spec: TENANCY, the message is given word for word
+fn tenant_required() -> Error {
+    Error::new(
+        ErrorCode::InvalidRequest,
+        "tenant query parameter is required when using admin key authentication",
+    )
+}
+
+/// A typed caller can name what no query can.
+fn refuse_unknown(params: &ListReservationsParams) -> Result<(), Error> {
+    let parameter = if params.status == Some(ReservationStatus::Unknown) {
+        "status"
+    } else if params.sort_by == Some(SortKey::Unknown) {
+        "sort_by"
+    } else if params.sort_dir == Some(SortDirection::Unknown) {
+        "sort_dir"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorCode::InvalidRequest,
+        format!("value is not one that the spec names parameter={parameter}"),
+    ))
+}
+
+/// One listing: what it filters by, and how it sorts.
+struct Listing<'a> {
+    params: &'a ListReservationsParams,
+    tenant: &'a str,
+    scope_filter: ScopeFilter<'a>,
+    sort_by: SortKey,
+    direction: SortDirection,
+    fingerprint: String,
+}
+
+impl<'a> Listing<'a> {
+    fn new(params: &'a ListReservationsParams, tenant: &'a str, filter: &'a [String]) -> Self {
+        // `include` and the page size are not bound into the cursor.
+        let mut bound = ListReservationsParams {
+            include: Vec::new(),
+            limit: None,
+            cursor: None,
+            sort_by: None,
+            sort_dir: None,
+            ..params.clone()
+        };
+        // Naming one's own tenant changes nothing.
+        bound.subject.tenant = None;
+        Self {
+            params,
+            tenant,
+            scope_filter: ScopeFilter::new(filter),
+            sort_by: params.sort_by.unwrap_or(SortKey::CreatedAtMs),
+            direction: params.sort_dir.unwrap_or(SortDirection::Desc),
+            fingerprint: cursor::fingerprint(&(tenant, filter, bound.to_query())),
+        }
+    }
+
+    fn rows<'r>(&self, state: &'r TenantState, after: Option<&After>) -> Vec<Row<'r>> {
+        let keep = |(id, record): (Uuid, &'r Record)| {
+            if !self.matches(record) {
+                return None;
+            }
+            let value = self.value(id, record);
+            let is_after = |after: &After| {
+                self.order((&value, id), (&after.lsv, after.lrid)) == Ordering::Greater
+            };
+            after.is_none_or(is_after).then_some((value, id, record))
+        };
+        match &self.params.idempotency_key {
+            Some(key) => state.reservations.by_key(key).into_iter().filter_map(keep).collect(),
+            None => state.reservations.iter().filter_map(keep).collect(),
+        }
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        let reservation = &record.reservation;
+        let params = self.params;
+        params.status.is_none_or(|status| status == reservation.state.status())
+            && params.created.contains(Some(reservation.created_at))
+            && params.expires.contains(Some(reservation.expires_at))
+            && params.finalized.contains(record.finalized_at())
+            && params.subject.levels().filter(|(level, _)| *level != Level::Tenant).all(
+                |(level, wanted)| {
+                    let value = record.subject.get(level);
+                    value.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+                },
+            )
+            && self.scope_filter.admits_subject(&record.subject, self.tenant)
+    }
+
+    fn value(&self, id: Uuid, record: &Record) -> Value {
+        let reservation = &record.reservation;
+        match self.sort_by {
+            SortKey::ReservationId => Value::Text(ids::reservation(id)),
+            SortKey::Tenant => Value::Text(self.tenant.to_owned()),
+            SortKey::ScopePath => {
+                Value::Text(scope::derive(&record.subject, self.tenant).pop().unwrap_or_default())
+            }
+            SortKey::Status => Value::Text(reservation.state.status().as_str().to_owned()),
+            SortKey::Reserved => Value::Number(reservation.estimate),
+            SortKey::ExpiresAtMs => Value::Number(reservation.expires_at),
+            SortKey::CreatedAtMs | SortKey::Unknown | _ => Value::Number(reservation.created_at),
+        }
+    }
+
+    /// Ties are broken by reservation id, ascending in both directions.
+    fn order(&self, a: (&Value, Uuid), b: (&Value, Uuid)) -> Ordering {
+        let by_value = a.0.cmp(b.0);
+        let by_value = match self.direction {
+            SortDirection::Asc => by_value,
+            _ => by_value.reverse(),
+        };
+        by_value.then(a.1.cmp(&b.1))
+    }
+
+    fn owns(&self, after: &After) -> bool {
+        after.v == VERSION
+            && after.sb == self.sort_by
+            && after.sd == self.direction
+            && after.fh == self.fingerprint
+    }
+
+    fn cursor(&self, (value, id, _): &Row<'_>) -> Option<String> {
+        cursor::write(&After {
+            v: VERSION,
+            sb: self.sort_by,
+            sd: self.direction,
+            fh: self.fingerprint.clone(),
+            lsv: value.clone(),
+            lrid: *id,
+        })
+    }
+}
+
+/// spec: `include`; heavy fields only on request, unknown tokens are ignored
+fn project(mut row: ReservationSummary, include: &[String]) -> ReservationSummary {
+    let asked = |field: &str| include.iter().any(|name| name == field);
+    if !asked("metadata") {
+        row.metadata = None;
+    }
+    if !asked("committed_metadata") {
+        row.committed_metadata = None;
+    }
+    if !asked("evidence") {
+        row.evidence = None;
+    }
+    row
+}

@@ -1,0 +1,13 @@
+//! The memory store: gone at exit. One [`Tenant`] per tenant behind its lock.
+
+mod budgets;
+mod keys;
+mod replays;
+mod reservations;
+mod tenant;
+
+pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
+pub(crate) use keys::{ApiKey, Keys};
+pub(crate) use replays::{Endpoint, ReplayKey, Replays, Stored, mismatch};
+pub(crate) use reservations::{Record, Reservations, Settled, Settlement, snapshot};
+pub(crate) use tenant::{Owners, Tenant, TenantState};

@@ -1,0 +1,136 @@
+//! A tenant's budgets.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use cycles_ledger::{Budget, Budgets, MAX_SCOPES, UnitSet};
+use cycles_protocol::{Amount, Balance, SignedAmount, Unit};
+
+/// One budget and what names it.
+#[derive(Debug)]
+pub(crate) struct BudgetRow {
+    pub(crate) scope: Arc<str>,
+    pub(crate) unit: Unit,
+    pub(crate) ledger_id: String,
+    pub(crate) created_at: i64,
+    pub(crate) budget: Budget,
+}
+
+/// Where a budget stands in its tenant's table; budgets are never removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct BudgetId(NonZeroU32);
+
+impl BudgetId {
+    fn of(index: usize) -> Option<Self> {
+        NonZeroU32::new(u32::try_from(index).ok()?.checked_add(1)?).map(Self)
+    }
+
+    pub(crate) const fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Which budget each of a subject's scopes has, root first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Slots([Option<BudgetId>; MAX_SCOPES]);
+
+impl Slots {
+    fn ids(&self) -> impl Iterator<Item = BudgetId> {
+        self.0.iter().copied().flatten()
+    }
+}
+
+/// All budgets of a tenant.
+#[derive(Debug, Default)]
+pub(crate) struct BudgetTable {
+    rows: Vec<BudgetRow>,
+    by_scope: HashMap<Arc<str>, ByUnit>,
+}
+
+type ByUnit = [Option<BudgetId>; Unit::ALL.len()];
+
+fn index(unit: Unit) -> Option<usize> {
+    Unit::ALL.iter().position(|known| *known == unit)
+}
+
+impl BudgetTable {
+    /// Adds a budget; `None` when the scope has one in that unit.
+    pub(crate) fn insert(&mut self, row: BudgetRow) -> Option<BudgetId> {
+        let id = BudgetId::of(self.rows.len())?;
+        let units = self.by_scope.entry(Arc::clone(&row.scope)).or_default();
+        let slot = &mut units[index(row.unit)?];
+        if slot.is_some() {
+            return None;
+        }
+        *slot = Some(id);
+        self.rows.push(row);
+        Some(id)
+    }
+
+    pub(crate) fn find(&self, scope: &str, unit: Unit) -> Option<BudgetId> {
+        self.by_scope.get(scope)?[index(unit)?]
+    }
+
+    pub(crate) fn row(&self, id: BudgetId) -> &BudgetRow {
+        &self.rows[id.index()]
+    }
+
+    pub(crate) fn set(&mut self, id: BudgetId, budget: Budget) {
+        self.rows[id.index()].budget = budget;
+    }
+
+    pub(crate) fn rows(&self) -> &[BudgetRow] {
+        &self.rows
+    }
+
+    /// The budgets of `scopes` in `unit`.
+    pub(crate) fn slots(&self, scopes: &[String], unit: Unit) -> Slots {
+        let mut slots = Slots::default();
+        for (slot, scope) in slots.0.iter_mut().zip(scopes) {
+            *slot = self.find(scope, unit);
+        }
+        slots
+    }
+
+    /// The snapshot that a command reads.
+    pub(crate) fn load(&self, slots: &Slots) -> Budgets {
+        Budgets::new(slots.0.map(|id| Some(self.row(id?).budget)))
+    }
+
+    /// Writes what a command changed.
+    pub(crate) fn store(&mut self, slots: &Slots, budgets: &Budgets) {
+        for (id, (_, budget)) in slots.ids().zip(budgets.iter()) {
+            self.set(id, *budget);
+        }
+    }
+
+    /// Which units the scope has budgets in.
+    pub(crate) fn units(&self, scope: &str) -> UnitSet {
+        let units = self.by_scope.get(scope).into_iter().flatten().flatten();
+        units.fold(UnitSet::default(), |set, id| set.with(self.row(*id).unit))
+    }
+
+    /// The balances of the budgeted scopes, root first, as of `budgets`.
+    pub(crate) fn balances(&self, slots: &Slots, budgets: &[Budget]) -> Vec<Balance> {
+        let rows = slots.ids().map(|id| self.row(id));
+        rows.zip(budgets).map(|(row, budget)| balance(&row.scope, row.unit, budget)).collect()
+    }
+}
+
+/// A budget as the runtime plane shows it, every field set.
+pub(crate) fn balance(scope: &str, unit: Unit, budget: &Budget) -> Balance {
+    let amount = |amount| Some(Amount::new(unit, amount));
+    let mut balance = Balance::new(scope, SignedAmount::new(unit, budget.remaining()));
+    balance.reserved = amount(budget.reserved());
+    balance.spent = amount(budget.spent());
+    balance.debt = amount(budget.debt());
+    balance.allocated = amount(budget.allocated());
+    balance.overdraft_limit = amount(budget.overdraft_limit());
+    balance.is_over_limit = Some(budget.is_over_limit());
+    balance
+}

@@ -1,0 +1,184 @@
+//! Answers that are given again to a repeated idempotency key.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use cycles_protocol::canonical::PayloadHash;
+use cycles_protocol::control::BudgetFundingResponse;
+use cycles_protocol::{
+    DecisionResponse, Error, ErrorCode, EventCreateResponse, ExtendResponse, IdempotencyKey,
+    ReservationCreateResponse,
+};
+
+use crate::limits;
+
+/// spec: idempotency holds per (effective tenant, endpoint, key). Commits,
+/// releases and live reserves are kept on the reservation itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Endpoint {
+    Create,
+    Decide,
+    Event,
+    Extend,
+    Fund,
+}
+
+/// Names one answer within a tenant.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReplayKey {
+    endpoint: Endpoint,
+    /// The reservation or budget that the path names, if it names one.
+    target: u128,
+    key: IdempotencyKey,
+}
+
+impl ReplayKey {
+    pub(crate) const fn new(endpoint: Endpoint, target: u128, key: IdempotencyKey) -> Self {
+        Self { endpoint, target, key }
+    }
+}
+
+/// An answer, whole: a replay is never put together from live state.
+#[derive(Debug)]
+pub(crate) enum Stored {
+    Create(Box<ReservationCreateResponse>),
+    Decide(Box<DecisionResponse>),
+    Event(Box<EventCreateResponse>),
+    Extend(Box<ExtendResponse>),
+    Fund(Box<BudgetFundingResponse>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    hash: PayloadHash,
+    until: i64,
+    answer: Stored,
+}
+
+/// The answers of one tenant, at most [`limits::REPLAYS_MAX`].
+#[derive(Debug, Default)]
+pub(crate) struct Replays {
+    entries: HashMap<Arc<ReplayKey>, Entry>,
+    by_expiry: BTreeMap<(i64, u64), Arc<ReplayKey>>,
+    inserted: u64,
+}
+
+impl Replays {
+    /// The answer to repeat, if the key was used.
+    ///
+    /// # Errors
+    /// `IDEMPOTENCY_MISMATCH` when it was used for another payload.
+    pub(crate) fn find(
+        &self,
+        key: &ReplayKey,
+        hash: &PayloadHash,
+        now: i64,
+    ) -> Result<Option<&Stored>, Error> {
+        match self.entries.get(key).filter(|entry| now <= entry.until) {
+            Some(entry) if entry.hash != *hash => Err(mismatch(&key.key)),
+            entry => Ok(entry.map(|entry| &entry.answer)),
+        }
+    }
+
+    /// Keeps an answer through `until`.
+    pub(crate) fn insert(
+        &mut self,
+        key: ReplayKey,
+        hash: PayloadHash,
+        answer: Stored,
+        now: i64,
+        until: i64,
+    ) {
+        self.prune(now);
+        // An entry that stands here has expired, or `find` had answered it.
+        let key = Arc::new(key);
+        self.inserted += 1;
+        self.by_expiry.insert((until, self.inserted), Arc::clone(&key));
+        self.entries.insert(key, Entry { hash, until, answer });
+        while self.entries.len() > limits::REPLAYS_MAX {
+            self.evict_first();
+        }
+    }
+
+    /// Forgets what is past its retention.
+    pub(crate) fn prune(&mut self, now: i64) {
+        while self.by_expiry.first_key_value().is_some_and(|((until, _), _)| *until < now) {
+            self.evict_first();
+        }
+    }
+
+    fn evict_first(&mut self) {
+        if let Some((_, key)) = self.by_expiry.pop_first() {
+            self.entries.remove(&*key);
+        }
+    }
+}
+
+/// The refusal of a key that was used for another payload.
+pub(crate) fn mismatch(key: &IdempotencyKey) -> Error {
+    Error::new(
+        ErrorCode::IdempotencyMismatch,
+        format!(
+            "the idempotency key was used for another payload; use a new key idempotency_key={key}"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cycles_protocol::Decision;
+
+    fn key(name: &str) -> ReplayKey {
+        ReplayKey::new(Endpoint::Decide, 0, name.into())
+    }
+
+    fn answer() -> Stored {
+        Stored::Decide(Box::new(DecisionResponse {
+            decision: Decision::Allow,
+            caps: None,
+            reason_code: None,
+            retry_after_ms: None,
+            affected_scopes: None,
+            cycles_evidence: None,
+        }))
+    }
+
+    #[test]
+    fn an_answer_lasts_through_its_retention_and_is_forgotten_after() {
+        let mut replays = Replays::default();
+        replays.insert(key("a"), [1; 32], answer(), 0, 10);
+        assert!(replays.find(&key("a"), &[1; 32], 10).unwrap().is_some());
+        assert_eq!(
+            replays.find(&key("a"), &[2; 32], 10).unwrap_err().code(),
+            ErrorCode::IdempotencyMismatch
+        );
+        assert!(replays.find(&key("a"), &[2; 32], 11).unwrap().is_none());
+        replays.prune(11);
+        assert!(replays.entries.is_empty() && replays.by_expiry.is_empty());
+    }
+
+    #[test]
+    fn endpoints_and_targets_do_not_share_keys() {
+        let mut replays = Replays::default();
+        replays.insert(key("a"), [1; 32], answer(), 0, 10);
+        for other in [
+            ReplayKey::new(Endpoint::Event, 0, "a".into()),
+            ReplayKey::new(Endpoint::Decide, 1, "a".into()),
+        ] {
+            assert!(replays.find(&other, &[2; 32], 0).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_expires_first_goes_first_when_full() {
+        let mut replays = Replays::default();
+        replays.insert(key("long"), [1; 32], answer(), 0, 1_000);
+        for index in 0..limits::REPLAYS_MAX {
+            replays.insert(key(&index.to_string()), [1; 32], answer(), 0, 10);
+        }
+        assert_eq!(replays.entries.len(), limits::REPLAYS_MAX);
+        assert!(replays.find(&key("long"), &[1; 32], 0).unwrap().is_some());
+        assert!(replays.find(&key("0"), &[1; 32], 0).unwrap().is_none());
+    }
+}

@@ -1,0 +1,125 @@
+//! One tenant: its state behind one lock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cycles_ledger::{Place, Refusal, TenantSettings, expire};
+use cycles_protocol::control::Tenant as TenantRecord;
+use cycles_protocol::{Error, ErrorCode, ReservationId, Unit, limits as wire};
+use dashmap::DashMap;
+use parking_lot::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+use super::{BudgetTable, Record, Replays, Reservations};
+use crate::{ids, limits};
+
+/// Whose reservation it is, over all tenants.
+pub(crate) type Owners = DashMap<Uuid, Arc<Tenant>>;
+
+/// A tenant. Its commands run one at a time; tenants run in parallel.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: String,
+    waiting: AtomicUsize,
+    state: Mutex<TenantState>,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct TenantState {
+    pub(crate) record: TenantRecord,
+    pub(crate) settings: TenantSettings,
+    pub(crate) budgets: BudgetTable,
+    pub(crate) reservations: Reservations,
+    pub(crate) replays: Replays,
+}
+
+impl Tenant {
+    pub(crate) fn new(record: TenantRecord) -> Self {
+        Self {
+            id: record.tenant_id.clone(),
+            waiting: AtomicUsize::new(0),
+            state: Mutex::new(TenantState {
+                settings: settings(&record),
+                record,
+                budgets: BudgetTable::default(),
+                reservations: Reservations::default(),
+                replays: Replays::default(),
+            }),
+        }
+    }
+
+    /// The tenant's turn, once it comes.
+    ///
+    /// # Errors
+    /// `LIMIT_EXCEEDED` when too many wait already.
+    pub(crate) fn turn(&self) -> Result<MutexGuard<'_, TenantState>, Error> {
+        if let Some(state) = self.state.try_lock() {
+            return Ok(state);
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits::WAITERS_MAX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(busy(&self.id));
+        }
+        let state = self.state.lock();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Ok(state)
+    }
+}
+
+fn busy(tenant: &str) -> Error {
+    Error::new(
+        ErrorCode::LimitExceeded,
+        format!("too many requests wait for this tenant; try again tenant={tenant}"),
+    )
+    .retry_after_hint(Duration::from_secs(limits::RETRY_AFTER_SECONDS))
+}
+
+fn settings(record: &TenantRecord) -> TenantSettings {
+    TenantSettings {
+        status: record.status,
+        overage_policy: record.default_commit_overage_policy,
+        ttl_ms_default: record.default_reservation_ttl_ms.unwrap_or(wire::TTL_MS_DEFAULT),
+        ttl_ms_max: record.max_reservation_ttl_ms.unwrap_or(wire::TTL_MS_TENANT_MAX_DEFAULT),
+        extensions_max: record.max_reservation_extensions.unwrap_or(wire::EXTENSIONS_MAX_DEFAULT),
+    }
+}
+
+impl TenantState {
+    /// Makes time true before a command sees the state: what is due expires,
+    /// what is past its retention goes. Answers how many expired.
+    pub(crate) fn catch_up(&mut self, owners: &Owners, now: i64) -> usize {
+        let mut expired = 0;
+        while let Some(id) = self.reservations.next_due(now) {
+            if self.expire(id, now).is_ok() {
+                expired += 1;
+            } else {
+                self.reservations.quarantine(id);
+            }
+        }
+        while let Some(id) = self.reservations.evict(now) {
+            owners.remove(&id);
+        }
+        expired
+    }
+
+    fn expire(&mut self, id: Uuid, now: i64) -> Result<(), Refusal> {
+        let record = self.reservations.get(id).ok_or(Refusal::Inconsistent)?;
+        let slots = record.slots;
+        let after = expire::expire(&self.budgets.load(&slots), &record.reservation, now)?;
+        self.budgets.store(&slots, &after.budgets);
+        self.reservations.update(id, after.reservation, None);
+        Ok(())
+    }
+
+    /// The reservation, unless it was evicted since its owner was found.
+    pub(crate) fn reservation(&self, uuid: Uuid, id: &ReservationId) -> Result<&Record, Error> {
+        self.reservations.get(uuid).ok_or_else(|| ids::not_found(id))
+    }
+
+    /// A refusal in this tenant's words.
+    pub(crate) fn refuse(&self, refusal: Refusal, scopes: &[String], unit: Unit) -> Error {
+        refusal.into_error(Place { tenant: &self.record.tenant_id, scopes, unit })
+    }
+}

@@ -1,0 +1,11 @@
+//! The server as callers see it. One binary, so that it is linked once.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod authentication;
+mod bad_input;
+mod embedded;
+mod http;
+#[cfg(all(unix, feature = "cli"))]
+mod program;
+mod provisioning;
+mod support;

@@ -1,0 +1,112 @@
+//! `cargo xtask bench`: what a guarded call costs, in process and over loopback
+//! HTTP, in each language. The programs are `examples/bench/<language>`.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::build::{self, cargo_in, kotlin, python};
+use crate::language::Language;
+use crate::repo::{PROFILE, Repo};
+use crate::run::run_and_keep;
+
+const MODES: [(&str, &str); 2] = [("embedded", "in process"), ("http", "loopback HTTP")];
+
+/// Medians of p50 and p99 over all runs, in microseconds.
+struct Row {
+    language: Language,
+    mode: &'static str,
+    p50: f64,
+    p99: f64,
+}
+
+/// Runs the programs and prints one table.
+pub(crate) fn run(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<bool> {
+    let languages = Language::present(languages)?;
+    build::workspace(repo)?;
+    let mut rows = Vec::new();
+    for language in languages {
+        build::package(repo, language)?;
+        let mut command = program(repo, language)?;
+        command.env("BENCH_RUNS", runs.to_string()).env("BENCH_CALLS", calls.to_string());
+        let finished = run_and_keep(command.current_dir(&repo.root))?;
+        ensure!(finished.success, "the {language} program failed");
+        let last = finished.stdout.trim_end().lines().last().unwrap_or_default();
+        let line: Value =
+            serde_json::from_str(last).with_context(|| format!("not JSON: {last:?}"))?;
+        for (key, mode) in MODES {
+            let (p50, p99) = (median(&line[key], "p50_us")?, median(&line[key], "p99_us")?);
+            rows.push(Row { language, mode, p50, p99 });
+        }
+    }
+    println!("\none guarded call, medians over {runs} runs of {calls} calls, profile {PROFILE}");
+    print(&rows);
+    Ok(true)
+}
+
+fn print(rows: &[Row]) {
+    println!(
+        "{:8}  {:13}  {:>9}  {:>9}  {:>7}",
+        "language", "authority", "p50 µs", "p99 µs", "× Rust"
+    );
+    for row in rows {
+        let rust =
+            rows.iter().find(|other| other.language == Language::Rust && other.mode == row.mode);
+        let ratio = rust.map_or("-".to_owned(), |rust| format!("{:.1}", row.p50 / rust.p50));
+        println!(
+            "{:8}  {:13}  {:9.1}  {:9.1}  {ratio:>7}",
+            row.language.name(),
+            row.mode,
+            row.p50,
+            row.p99
+        );
+    }
+}
+
+fn median(runs: &Value, name: &str) -> Result<f64> {
+    let values = runs.as_array().into_iter().flatten().filter_map(|run| run[name].as_f64());
+    let mut values: Vec<f64> = values.collect();
+    ensure!(!values.is_empty(), "the program measured no {name}");
+    values.sort_by(f64::total_cmp);
+    Ok(values[values.len() / 2])
+}
+
+fn program(repo: &Repo, language: Language) -> Result<Command> {
+    Ok(match language {
+        Language::Rust => {
+            let mut command = cargo_in(repo, "run");
+            command.args(["--quiet", "--locked", "--profile", PROFILE, "--package", "xtask"]);
+            command.args(["--example", "bench"]);
+            command
+        }
+        Language::Python => {
+            let mut command = python::interpreter(repo);
+            command.arg("examples/bench/python/bench.py");
+            command
+        }
+        Language::Node => {
+            let mut command = Command::new("node");
+            command.arg("examples/bench/node/bench.mjs");
+            command
+        }
+        Language::Kotlin => {
+            let mut command = Command::new("java");
+            command.arg("-jar").arg(kotlin::example(repo, "examples/bench/kotlin")?);
+            command
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_median_is_the_middle_run() {
+        let runs = json!([{"p50_us": 9.0}, {"p50_us": 1.0}, {"p50_us": 5.0}]);
+        assert!((median(&runs, "p50_us").unwrap() - 5.0).abs() < f64::EPSILON);
+        assert!(median(&runs, "p99_us").is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything is built once, by one `cargo build`; then each language's package
+//! gets its native library (`docs/adr/0003`).
+
+pub(crate) mod kotlin;
+pub(crate) mod node;
+pub(crate) mod python;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::language::Language;
+use crate::repo::{PROFILE, Repo, cargo};
+use crate::run::run as run_command;
+
+/// Builds for every language, or for those that are named.
+pub(crate) fn run(repo: &Repo, languages: &[Language]) -> Result<bool> {
+    let languages = Language::present(languages)?;
+    workspace(repo)?;
+    for language in languages {
+        package(repo, language)?;
+    }
+    Ok(true)
+}
+
+/// Builds all crates and bindings.
+pub(crate) fn workspace(repo: &Repo) -> Result<()> {
+    run_command(
+        cargo_in(repo, "build")
+            .args(["--workspace", "--profile", PROFILE, "--locked"])
+            .args(FEATURES),
+    )
+}
+
+/// The same features in every invocation: otherwise cargo builds things twice.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "runcycles-uniffi/cli"];
+
+/// Makes one language's package usable from the working copy.
+pub(crate) fn package(repo: &Repo, language: Language) -> Result<()> {
+    match language {
+        Language::Rust => Ok(()),
+        Language::Python => python::build(repo),
+        Language::Node => node::build(repo),
+        Language::Kotlin => kotlin::build(repo),
+    }
+}
+
+/// `cargo SUBCOMMAND`, in the working copy.
+pub(crate) fn cargo_in(repo: &Repo, subcommand: &str) -> Command {
+    let mut command = Command::new(cargo());
+    command.arg(subcommand).current_dir(&repo.root);
+    command
+}
+
+/// The file name of a library of the workspace on this platform.
+pub(crate) fn library(name: &str) -> String {
+    format!("{}{name}{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX)
+}
+
+/// Puts `from` in the place of `to`, in one step: a process may have `to` loaded.
+fn place(from: &Path, to: &Path) -> Result<()> {
+    let beside = to.with_extension("new");
+    std::fs::copy(from, &beside).with_context(|| format!("cannot copy {}", from.display()))?;
+    std::fs::rename(&beside, to).with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Whether the stamp file says `content`.
+fn stamped(stamp: &Path, content: &str) -> bool {
+    std::fs::read_to_string(stamp).is_ok_and(|text| text == content)
+}
+
+fn write_stamp(stamp: &Path, content: &str) -> Result<()> {
+    std::fs::write(stamp, content).with_context(|| format!("cannot write {}", stamp.display()))
+}

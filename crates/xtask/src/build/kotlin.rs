@@ -1,0 +1,87 @@
+//! `bindings/kotlin`: generated sources, then Maven.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use anyhow::Result;
+
+use super::library;
+use crate::repo::{PROFILE, Repo};
+use crate::run::run;
+
+const PACKAGE: &str = "bindings/kotlin";
+
+/// Makes the package usable by other Maven builds on this machine.
+pub(crate) fn build(repo: &Repo) -> Result<()> {
+    generate(repo)?;
+    let inputs = [
+        repo.path("bindings/kotlin/src"),
+        repo.path("bindings/kotlin/pom.xml"),
+        repo.artifact(&library("runcycles_uniffi")),
+    ];
+    let stamp = repo.path("bindings/kotlin/target/xtask-installed");
+    if !fresh(&stamp, &inputs) {
+        run(maven(repo, PACKAGE).args(["-q", "install", "-DskipTests"]))?;
+        std::fs::write(&stamp, "")?;
+    }
+    Ok(())
+}
+
+/// Builds a Maven project that uses the package; answers its jar, which starts.
+pub(crate) fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
+    let target = repo.path(project).join("target");
+    let stamp = target.join("xtask-packaged");
+    let inputs = [
+        repo.path(project).join("src"),
+        repo.path(project).join("pom.xml"),
+        repo.path("bindings/kotlin/target/xtask-installed"),
+    ];
+    if !fresh(&stamp, &inputs) {
+        run(maven(repo, project).args(["-q", "package"]))?;
+        std::fs::write(&stamp, "")?;
+    }
+    let name = repo.path(project).join("pom.xml");
+    let pom = std::fs::read_to_string(name)?;
+    let jar = pom.split("<finalName>").nth(1).and_then(|rest| rest.split('<').next());
+    let jar = jar.ok_or_else(|| anyhow::anyhow!("{project}/pom.xml has no finalName"))?;
+    Ok(target.join(format!("{jar}.jar")))
+}
+
+/// Writes the Kotlin that talks to the native library.
+pub(crate) fn generate(repo: &Repo) -> Result<()> {
+    let out = repo.path("bindings/kotlin/target/generated-sources/uniffi");
+    run(Command::new(repo.artifact(&format!("uniffi-bindgen{}", std::env::consts::EXE_SUFFIX)))
+        .arg("generate")
+        .arg(repo.artifact(&library("runcycles_uniffi")))
+        .args(["--language", "kotlin", "--no-format", "--out-dir"])
+        .arg(out)
+        .current_dir(&repo.root))
+}
+
+/// `mvn`, in one project of the working copy.
+pub(crate) fn maven(repo: &Repo, project: &str) -> Command {
+    let mut command = Command::new(if cfg!(windows) { "mvn.cmd" } else { "mvn" });
+    let libraries = repo.target.join(PROFILE);
+    command
+        .args(["--batch-mode", "--no-transfer-progress"])
+        .arg(format!("-Djna.library.path={}", libraries.display()))
+        .current_dir(repo.path(project));
+    command
+}
+
+/// Whether `output` is newer than everything it is made from.
+fn fresh(output: &Path, inputs: &[PathBuf]) -> bool {
+    let Ok(made) = output.metadata().and_then(|file| file.modified()) else { return false };
+    inputs.iter().all(|input| newest(input).is_some_and(|changed| changed <= made))
+}
+
+fn newest(path: &Path) -> Option<SystemTime> {
+    let metadata = path.metadata().ok()?;
+    let own = metadata.modified().ok()?;
+    if !metadata.is_dir() {
+        return Some(own);
+    }
+    let inner = std::fs::read_dir(path).ok()?.flatten().filter_map(|entry| newest(&entry.path()));
+    inner.chain([own]).max()
+}

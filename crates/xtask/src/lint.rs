@@ -1,0 +1,91 @@
+//! `cargo xtask lint`: formatters, linters, type checkers, and the rules that
+//! only this repository has.
+
+mod layers;
+mod scenarios;
+mod strings;
+mod versions;
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::build::{self, cargo_in, kotlin, node, python};
+use crate::language::Language;
+use crate::readme;
+use crate::repo::{PROFILE, Repo, in_ci};
+use crate::report::{self, Report};
+use crate::run::run as run_command;
+
+/// Where Python sources are.
+pub(crate) const PYTHON: [&str; 2] = ["python", "examples"];
+
+/// Runs every check, also after one has failed.
+pub(crate) fn run(repo: &Repo) -> Report {
+    let mut report = Report::default();
+    for (name, rule) in RULES {
+        report.check(name, || {
+            let problems = rule(repo)?;
+            Ok(report::none(&problems))
+        });
+    }
+    report.check("cargo fmt", || ok(run_command(cargo_in(repo, "fmt").args(["--all", "--check"]))));
+    report.check("clippy", || {
+        ok(run_command(
+            cargo_in(repo, "clippy")
+                .args(["--workspace", "--all-targets", "--locked", "--profile", PROFILE])
+                .args(build::FEATURES)
+                .args(["--", "-D", "warnings"]),
+        ))
+    });
+    for (language, name, check) in LANGUAGES {
+        match language.missing() {
+            Some(what) => report.skip(name, what, in_ci()),
+            None => report.check(name, || ok(check(repo))),
+        }
+    }
+    report
+}
+
+type Rule = fn(&Repo) -> Result<Vec<String>>;
+const RULES: [(&str, Rule); 5] = [
+    ("layers", layers::check),
+    ("machine paths and hosts", strings::check),
+    ("scenarios and parity", scenarios::check),
+    ("one version", versions::check),
+    ("README blocks", readme::check),
+];
+
+type Check = fn(&Repo) -> Result<()>;
+const LANGUAGES: [(Language, &str, Check); 3] = [
+    (Language::Python, "ruff", ruff),
+    (Language::Node, "tsc", tsc),
+    (Language::Kotlin, "kotlin compiles", compile_kotlin),
+];
+
+fn ruff(repo: &Repo) -> Result<()> {
+    python::environment(repo)?;
+    let ruff = || {
+        let mut command = Command::new(python::program(repo, "ruff"));
+        command.current_dir(&repo.root);
+        command
+    };
+    run_command(ruff().args(["format", "--check"]).args(PYTHON))?;
+    run_command(ruff().arg("check").args(PYTHON))
+}
+
+fn tsc(repo: &Repo) -> Result<()> {
+    node::install(repo)?;
+    run_command(node::npm(repo).args(["run", "--silent", "build"]))?;
+    run_command(node::npm(repo).args(["run", "--silent", "check-types"]))
+}
+
+fn compile_kotlin(repo: &Repo) -> Result<()> {
+    build::workspace(repo)?;
+    kotlin::generate(repo)?;
+    run_command(kotlin::maven(repo, "bindings/kotlin").args(["-q", "compile"]))
+}
+
+fn ok(result: Result<()>) -> Result<bool> {
+    result.map(|()| true)
+}

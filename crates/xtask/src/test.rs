@@ -1,0 +1,131 @@
+//! `cargo xtask test`: every suite, counted.
+
+mod docs;
+
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::build::{self, cargo_in, kotlin, node, python};
+use crate::count::{self, Count};
+use crate::language::Language;
+use crate::repo::{PROFILE, Repo, in_ci};
+use crate::report::{Report, Row};
+use crate::run::run_and_keep;
+
+/// A suite of tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// All crates, documentation examples included
+    Rust,
+    /// `python/tests`
+    Python,
+    /// `node/test`
+    Node,
+    /// `bindings/kotlin/src/test`
+    Kotlin,
+    /// The README's programs
+    Docs,
+}
+
+impl Suite {
+    const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Node, Self::Kotlin, Self::Docs];
+
+    fn name(self) -> &'static str {
+        match self.language() {
+            Some(language) => language.name(),
+            None => "docs",
+        }
+    }
+
+    fn language(self) -> Option<Language> {
+        match self {
+            Self::Rust => Some(Language::Rust),
+            Self::Python => Some(Language::Python),
+            Self::Node => Some(Language::Node),
+            Self::Kotlin => Some(Language::Kotlin),
+            Self::Docs => None,
+        }
+    }
+}
+
+/// Builds, then runs `suites`, or all where none is named.
+pub(crate) fn run(repo: &Repo, suites: &[Suite]) -> Result<Report> {
+    let suites = if suites.is_empty() { &Suite::ALL[..] } else { suites };
+    build::workspace(repo)?;
+    let mut report = Report::default();
+    for &suite in suites {
+        if let Some(what) = suite.language().and_then(Language::missing) {
+            report.skip(suite.name(), what, in_ci());
+        } else if suite == Suite::Docs {
+            docs::run(repo, &mut report);
+        } else {
+            report.add(row(repo, suite));
+        }
+    }
+    Ok(report)
+}
+
+fn row(repo: &Repo, suite: Suite) -> Row {
+    let name = suite.name();
+    println!("\n== tests: {name}");
+    let start = Instant::now();
+    let (count, note) = match count(repo, suite) {
+        Ok((Count { passed: 0, failed: 0, .. }, _)) => (failed(0), "ran no tests".to_owned()),
+        Ok((count, true)) => (count, String::new()),
+        // A runner may fail without a failed test, for instance by not compiling.
+        Ok((count, false)) => {
+            let failed = count.failed.max(1);
+            (Count { failed, ..count }, "the runner failed".to_owned())
+        }
+        Err(error) => {
+            (failed(0), format!("{error:#}").lines().next().unwrap_or_default().to_owned())
+        }
+    };
+    let Count { passed, failed, skipped } = count;
+    Row { name: name.to_owned(), passed, failed, skipped, took: start.elapsed(), note }
+}
+
+fn failed(passed: u32) -> Count {
+    Count { passed, failed: 1, skipped: 0 }
+}
+
+/// How many tests ran, and whether the runner was content.
+fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
+    if let Some(language) = suite.language() {
+        build::package(repo, language)?;
+    }
+    match suite {
+        Suite::Rust => {
+            let finished = run_and_keep(
+                cargo_in(repo, "test")
+                    .args(["--workspace", "--profile", PROFILE, "--locked", "--no-fail-fast"])
+                    .args(build::FEATURES),
+            )?;
+            Ok((count::cargo(&finished.stdout), finished.success))
+        }
+        Suite::Python => {
+            let file = repo.target.join("pytest.xml");
+            let _ = std::fs::remove_file(&file);
+            let finished = run_and_keep(
+                python::interpreter(repo)
+                    .args(["-m", "pytest", "--quiet", "--junitxml"])
+                    .arg(&file)
+                    .current_dir(repo.path("python")),
+            )?;
+            Ok((count::junit(&file)?, finished.success))
+        }
+        Suite::Node => {
+            let finished = run_and_keep(node::npm(repo).args(["run", "--silent", "test"]))?;
+            Ok((count::node(&finished.stdout), finished.success))
+        }
+        Suite::Kotlin => {
+            let folder = repo.path("bindings/kotlin/target/surefire-reports");
+            let _ = std::fs::remove_dir_all(&folder);
+            let finished = run_and_keep(kotlin::maven(repo, "bindings/kotlin").arg("test"))?;
+            Ok((count::junit(&folder)?, finished.success))
+        }
+        Suite::Docs => Ok((Count::default(), true)),
+    }
+}

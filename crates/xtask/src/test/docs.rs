@@ -1,0 +1,67 @@
+//! The programs that the README shows: run, and compared with what it shows.
+
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::build::{self, cargo_in, kotlin, python};
+use crate::language::Language;
+use crate::readme;
+use crate::repo::{PROFILE, Repo, in_ci};
+use crate::report::{self, Report};
+use crate::run::run_and_keep;
+
+/// What every quickstart prints last, whatever its language.
+const EXPECTED: &str = "denied before the model was called";
+
+/// Compares and runs, one check each.
+pub(crate) fn run(repo: &Repo, report: &mut Report) {
+    report.check("docs: README blocks", || {
+        let problems = readme::check(repo)?;
+        Ok(report::none(&problems))
+    });
+    for language in Language::ALL {
+        let name = format!("docs: quickstart {language}");
+        match language.missing() {
+            Some(what) => report.skip(&name, what, in_ci()),
+            None => report.check(&name, || quickstart(repo, language)),
+        }
+    }
+}
+
+fn quickstart(repo: &Repo, language: Language) -> Result<bool> {
+    build::package(repo, language)?;
+    let mut command = program(repo, language)?;
+    let finished = run_and_keep(command.current_dir(&repo.root))?;
+    ensure!(finished.success, "the program failed");
+    match finished.stdout.trim_end().lines().last() {
+        Some(EXPECTED) => Ok(true),
+        last => bail!("expected {EXPECTED:?}, not {last:?}"),
+    }
+}
+
+fn program(repo: &Repo, language: Language) -> Result<Command> {
+    Ok(match language {
+        Language::Rust => {
+            let mut command = cargo_in(repo, "run");
+            command.args(["--quiet", "--locked", "--profile", PROFILE, "--package", "xtask"]);
+            command.args(["--example", "quickstart"]);
+            command
+        }
+        Language::Python => {
+            let mut command = python::interpreter(repo);
+            command.arg("examples/quickstart/python/quickstart.py");
+            command
+        }
+        Language::Node => {
+            let mut command = Command::new("node");
+            command.arg("examples/quickstart/node/quickstart.mjs");
+            command
+        }
+        Language::Kotlin => {
+            let mut command = Command::new("java");
+            command.arg("-jar").arg(kotlin::example(repo, "examples/quickstart/kotlin")?);
+            command
+        }
+    })
+}
