@@ -21,6 +21,7 @@ mod clock;
 mod document;
 mod recorder;
 mod server;
+pub mod vectors;
 
 pub use clock::ManualClock;
 pub use document::{budget_document, client_document};

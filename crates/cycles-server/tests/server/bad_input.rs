@@ -18,6 +18,14 @@ fn without(field: &str) -> String {
     body.to_string()
 }
 
+/// The amount as text, for what JSON values cannot hold.
+fn amount(text: &str) -> String {
+    let good = reservation("bad", 10).to_string();
+    let bad = good.replace(r#""amount":10"#, &format!(r#""amount":{text}"#));
+    assert_ne!(good, bad);
+    bad
+}
+
 fn bad_reservations() -> Vec<(&'static str, String)> {
     let good = reservation("bad", 10).to_string();
     vec![
@@ -25,7 +33,7 @@ fn bad_reservations() -> Vec<(&'static str, String)> {
         ("not JSON", "{".to_owned()),
         ("not an object", "[]".to_owned()),
         ("trailing text", format!("{good} {{}}")),
-        ("NaN", good.replace(":10}", ":NaN}")),
+        ("NaN", amount("NaN")),
         ("not UTF-8 escaped", r#"{"idempotency_key":"\ud800"}"#.to_owned()),
         ("unknown field", with("/surprise", json!(1))),
         ("unknown nested field", with("/subject/team", json!("x"))),
@@ -39,13 +47,13 @@ fn bad_reservations() -> Vec<(&'static str, String)> {
         ("number for a key", with("/idempotency_key", json!(7))),
         ("null", with("/ttl_ms", Value::Null)),
         ("float amount", with("/estimate/amount", json!(1.5))),
-        ("whole float amount", good.replace(":10}", ":10.0}")),
-        ("exponent amount", good.replace(":10}", ":1e1}")),
+        ("whole float amount", amount("10.0")),
+        ("exponent amount", amount("1e1")),
         ("string amount", with("/estimate/amount", json!("10"))),
         ("boolean amount", with("/estimate/amount", json!(true))),
         ("negative amount", with("/estimate/amount", json!(-1))),
-        ("amount above int64", good.replace(":10}", ":9223372036854775808}")),
-        ("amount far above int64", good.replace(":10}", ":1000000000000000000000000}")),
+        ("amount above int64", amount("9223372036854775808")),
+        ("amount far above int64", amount("1000000000000000000000000")),
         ("unknown unit", with("/estimate/unit", json!("EUROS"))),
         ("lower-case unit", with("/estimate/unit", json!("tokens"))),
         ("empty subject", with("/subject", json!({}))),
@@ -158,7 +166,9 @@ async fn malformed_ids_and_queries_are_refused() {
     }
     let commit = json!({"idempotency_key": "c", "actual": {"unit": "TOKENS", "amount": 1}});
     let path = format!("/v1/reservations/{long}/commit");
-    service.post(&path, &[acme()], &commit).await.refused(400, "INVALID_REQUEST");
+    for path in [path.as_str(), "/v1/reservations//commit"] {
+        service.post(path, &[acme()], &commit).await.refused(400, "INVALID_REQUEST");
+    }
     for path in ["/v1/reservations/rsv_none", "/v1/reservations/a%2Fb%00"] {
         service.get(path, &[acme()]).await.refused(404, "NOT_FOUND");
     }

@@ -69,16 +69,9 @@ async fn v1_answers_carry_the_unlimited_sentinels() {
 async fn unknown_paths_are_404_and_public() {
     let service = Service::new();
     let long = format!("/{}", "x".repeat(5000));
-    for path in [
-        "/",
-        "/v1",
-        "/v1/",
-        "/v2/balances",
-        "/v1/reservations/",
-        "/v1/reservations//commit",
-        "/v1/reservations/a/b/c",
-        &long,
-    ] {
+    for path in
+        ["/", "/v1", "/v1/", "/v2/balances", "/v1/reservations/", "/v1/reservations/a/b/c", &long]
+    {
         service.get(path, &[]).await.refused(404, "NOT_FOUND");
     }
     let evidence = format!("/v1/evidence/{}", "a".repeat(64));
