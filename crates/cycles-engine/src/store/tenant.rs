@@ -123,3 +123,27 @@ impl TenantState {
         refusal.into_error(Place { tenant: &self.record.tenant_id, scopes, unit })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cycles_protocol::control::{TenantCreateRequest, TenantStatus};
+
+    #[test]
+    fn waiters_are_bounded_and_the_count_comes_back() {
+        let record = TenantRecord::from_request(
+            TenantCreateRequest { tenant_id: "acme".into(), ..TenantCreateRequest::default() },
+            TenantStatus::Active,
+            String::new(),
+        );
+        let tenant = Tenant::new(record);
+        let held = tenant.turn().unwrap();
+        tenant.waiting.store(limits::WAITERS_MAX, Ordering::Relaxed);
+        let error = tenant.turn().map(|_| ()).unwrap_err();
+        assert_eq!((error.code(), error.status()), (ErrorCode::LimitExceeded, Some(429)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+        assert_eq!(tenant.waiting.load(Ordering::Relaxed), limits::WAITERS_MAX);
+        drop(held);
+        assert!(tenant.turn().is_ok(), "a free lock needs no waiting");
+    }
+}

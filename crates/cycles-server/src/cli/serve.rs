@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::{Random, SystemClock, SystemRandom, trace};
 use cycles_server::{EmbeddedServer, ServerConfig, StartError};
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::address::{self, AdminListen};
@@ -113,17 +114,20 @@ impl Serve {
     async fn start(&self, seed: &Seed) -> Result<EmbeddedServer, Failure> {
         let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
         let Store::Memory = self.store;
-        let engine = Engine::with_seed(seed, clock, random.clone())
+        let engine = Engine::with_seed(seed, clock, random)
             .map_err(|error| Failure::Usage(self.in_seed(&error)))?;
-        let admin_key = match &self.admin_key {
-            Some(key) => key.clone(),
-            None => make_admin_key(&*random),
-        };
+        let made_key = self.admin_key.is_none().then(|| make_admin_key(engine.random().as_ref()));
+        let admin_key = self.admin_key.as_ref().or(made_key.as_ref()).cloned().unwrap_or_default();
         let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
         let config = ServerConfig::over_engine(admin_key, &engine)
             .listen(self.listen)
             .admin_listen(admin_listen.address());
-        EmbeddedServer::start(config).await.map_err(|error| self.cannot_listen(&error))
+        let server =
+            EmbeddedServer::start(config).await.map_err(|error| self.cannot_listen(&error))?;
+        if let Some(key) = made_key {
+            show_admin_key(&key);
+        }
+        Ok(server)
     }
 
     fn in_seed(&self, error: &dyn std::fmt::Display) -> String {
@@ -161,31 +165,39 @@ fn read_seed(file: &Path) -> Result<Seed, Failure> {
     Seed::from_yaml(&text).map_err(|error| usage(&error))
 }
 
-/// A key for this run. It goes past the log's filter: nobody could provision
-/// anything without it.
 fn make_admin_key(random: &dyn Random) -> String {
     let mut bytes = [0; 24];
     random.fill(&mut bytes);
-    let key = format!("cyc_admin_{}", trace::hex(&bytes));
+    format!("cyc_admin_{}", trace::hex(&bytes))
+}
+
+/// Past the log's filter: without the key nobody could provision anything.
+fn show_admin_key(key: &str) {
     // Without stderr the governance plane stays shut, and nothing else suffers.
     let _ = writeln!(
         io::stderr(),
         "no admin key given; for this run it is {key} (set CYCLES_ADMIN_API_KEY to choose one)"
     );
-    key
 }
 
 /// The one line on stdout.
+#[derive(Debug, Serialize)]
+struct Ready<'a> {
+    event: &'static str,
+    base_url: &'a str,
+    admin_url: &'a str,
+}
+
 fn announce(server: &EmbeddedServer) -> Result<(), Failure> {
-    let ready = serde_json::json!({
-        "event": "ready",
-        "base_url": server.base_url(),
-        "admin_url": server.admin_url(),
-    });
+    let (base_url, admin_url) = (server.base_url(), server.admin_url());
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{ready}").and_then(|()| stdout.flush()).map_err(|error| {
-        Failure::Runtime(format!("the ready line cannot be written to stdout: {error}"))
-    })?;
-    tracing::info!(base_url = server.base_url(), admin_url = server.admin_url(), "serving");
+    serde_json::to_writer(&mut stdout, &Ready { event: "ready", base_url, admin_url })
+        .map_err(io::Error::from)
+        .and_then(|()| writeln!(stdout))
+        .and_then(|()| stdout.flush())
+        .map_err(|error| {
+            Failure::Runtime(format!("the ready line cannot be written to stdout: {error}"))
+        })?;
+    tracing::info!(base_url, admin_url, "serving");
     Ok(())
 }

@@ -1,0 +1,96 @@
+//! What a seed may say, and what it is told when it may not.
+
+mod fixture;
+
+use std::sync::Arc;
+
+use cycles_engine::{Engine, Seed, SeedError};
+use cycles_protocol::control::{BudgetRef, BudgetStatus};
+use cycles_protocol::{Control, SystemClock, SystemRandom, Unit};
+
+fn load(text: &str) -> Result<Engine, SeedError> {
+    let seed = Seed::from_yaml(text)?;
+    Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))
+}
+
+#[track_caller]
+fn refused(text: &str, says: &[&str]) {
+    let message = load(text).map(|_| ()).expect_err(text).to_string();
+    for says in says {
+        assert!(message.contains(says), "{message:?} should say {says:?}");
+    }
+}
+
+#[test]
+fn any_starting_state() {
+    let engine = load(
+        "budgets:
+  - {scope: 'tenant:t', unit: USD_MICROCENTS, allocated: $1.50, spent: $0.25, debt: 7, overdraft_limit: $0.00000009, is_over_limit: true, status: FROZEN}",
+    )
+    .unwrap();
+    let budget = BudgetRef::new("tenant:t", Unit::UsdMicrocents).unwrap();
+    let budget = engine.get_budget(&budget).unwrap();
+    assert_eq!(budget.allocated.amount, 150_000_000);
+    assert_eq!(budget.remaining.amount, 125_000_000 - 7);
+    assert_eq!((budget.overdraft_limit.amount, budget.is_over_limit), (9, true));
+    assert_eq!((budget.status, budget.reserved.amount), (BudgetStatus::Frozen, 0));
+}
+
+#[test]
+fn json_is_yaml_and_a_seed_survives_the_way_there_and_back() {
+    let text = r#"{"tenants":[{"tenant_id":"Acme_1","metadata":{"a":1}}],"keys":[{"name":"k","secret":"s","tenant_id":"Acme_1","scope_filter":["agent:*"]}],"budgets":[{"scope":"tenant:Acme_1","unit":"USD_MICROCENTS","allocated":"$1.00"}]}"#;
+    let seed = Seed::from_yaml(text).unwrap();
+    assert!(load(text).is_ok());
+    assert_eq!(Seed::from_yaml(&serde_json::to_string(&seed).unwrap()).unwrap(), seed);
+    assert!(!format!("{seed:?}").contains("secret: \"s\""), "secrets are not printed");
+    assert!(load("").is_ok() || load("{}").is_ok());
+}
+
+#[test]
+fn text_that_does_not_parse_names_line_and_column() {
+    refused("tenants: [\n  {tenant_id: a\n", &["line", "3"]);
+    refused("keys:\n  - {name: a, secret: b, tenant_id: c}\n  - nonsense\n", &["line 3"]);
+    refused("tenants: []\nbudgetz: []\n", &["budgetz", "line 2"]);
+    let amount = |amount: &str| {
+        format!("budgets:\n  - scope: 'tenant:t'\n    unit: TOKENS\n    allocated: {amount}\n")
+    };
+    for bad in ["1.5", "-1", "'100'", "1e3", "$1.000000001", "9223372036854775808", "true", "[1]"] {
+        refused(&amount(bad), &["line 4", "column"]);
+    }
+    refused(&amount("1\n    reserved: 5"), &["reserved", "line 5"]);
+}
+
+#[test]
+fn entries_that_cannot_be_used_are_named() {
+    refused(
+        "budgets: [{scope: 'tenant:t', unit: TOKENS, allocated: $1.00}]",
+        &["budgets[0]", "dollars"],
+    );
+    refused(
+        "budgets: [{scope: 'tenant:t', unit: TOKENS, allocated: 1}, {scope: 'tenant:T', unit: TOKENS, allocated: 1}]",
+        &["budgets[1]"],
+    );
+    refused(
+        "budgets: [{scope: 'agent:x', unit: TOKENS, allocated: 1}]",
+        &["budgets[0]", "tenant:"],
+    );
+    refused("budgets: [{scope: 'tenant:t', unit: EUROS, allocated: 1}]", &["budgets[0]", "unit"]);
+    refused(
+        "budgets: [{scope: 'tenant:t', unit: TOKENS, allocated: 0, spent: 9223372036854775807, debt: 2}]",
+        &["budgets[0]"],
+    );
+    refused("tenants: [{tenant_id: a b}]", &["tenants[0]", "tenant_id"]);
+    refused("tenants: [{tenant_id: a}, {tenant_id: a}]", &["tenants[1]", "repeats"]);
+    refused("tenants: [{tenant_id: a}, {tenant_id: A}]", &["tenants[1]"]);
+    refused(
+        "tenants: [{tenant_id: a, max_reservation_ttl_ms: 1}]",
+        &["tenants[0]", "max_reservation_ttl_ms"],
+    );
+    let key = |key: &str| format!("keys: [{{name: a, secret: s, tenant_id: t}}, {{{key}}}]");
+    refused(&key("name: b, secret: s, tenant_id: t"), &["keys[1]", "secret repeats"]);
+    refused(&key("name: a, secret: r, tenant_id: t"), &["keys[1]", "name repeats"]);
+    refused(&key("name: b, secret: '', tenant_id: t"), &["keys[1]", "secret"]);
+    refused(&key("name: b, secret: r, tenant_id: T"), &["keys[1]", "case"]);
+    refused(&key("name: b, secret: r, tenant_id: t, permissions: [nope]"), &["keys[1]", "nope"]);
+    refused(&key("name: b, secret: r, tenant_id: t, scope_filter: [nope]"), &["keys[1]", "nope"]);
+}

@@ -1,1 +1,0 @@
-//! The runaway agent of cargo xtask demo, in Rust.
