@@ -1,1 +1,15 @@
-//! Node addon of the Cycles SDK.
+//! Node addon of the Cycles SDK. It converts values and maps errors, nothing else.
+//!
+//! Every export answers an envelope, `{ok}` or `{error}`, and catches panics: the
+//! TypeScript façade throws the typed classes. There is no threadsafe function, so
+//! nothing here keeps a process alive.
+
+#![cfg_attr(test, allow(dead_code, reason = "napi registers the exports outside of tests only"))]
+#![expect(unreachable_pub, reason = "napi exports only methods that are `pub`")]
+
+mod client;
+mod document;
+mod envelope;
+mod guard;
+mod selftest;
+mod testing;

@@ -33,6 +33,12 @@ impl ManualClock {
         }
     }
 
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        Clock::now_ms(self)
+    }
+
     /// Moves the time forward and wakes whoever waited for a moment up to it.
     pub fn advance(&self, by: Duration) {
         let _one_move_at_a_time = self.moving.lock();

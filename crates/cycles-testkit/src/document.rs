@@ -1,6 +1,8 @@
 //! What the language packages' test helpers hand over and get back.
 
-use cycles_protocol::{Unit, control::BudgetLedger};
+use std::time::Duration;
+
+use cycles_protocol::{Error, Operation, Unit, control::BudgetLedger};
 use runcycles::document::ConfigDocument;
 use runcycles::{CyclesClient, ErrorReport};
 use serde_json::{Value, json};
@@ -55,8 +57,45 @@ pub fn client_document(
     client.map_err(ErrorReport::from)
 }
 
+/// How often the operation called `name` was answered successfully.
+///
+/// # Errors
+/// Kind `Validation` for a name that is not one of the nine.
+pub fn count_document(server: &TestServer, name: &str) -> Result<usize, ErrorReport> {
+    Ok(server.count(operation(name)?))
+}
+
+/// Waits until the operation called `name` was answered successfully `count`
+/// times, at most `timeout` of real time.
+///
+/// # Errors
+/// Kind `Validation` for a name that is not one of the nine; kind `Transport`
+/// with what was seen, when it did not come to that.
+pub async fn wait_for_document(
+    server: &TestServer,
+    name: &str,
+    count: usize,
+    timeout: Duration,
+) -> Result<(), ErrorReport> {
+    let operation = operation(name)?;
+    if server.wait_for(operation, count, timeout).await {
+        return Ok(());
+    }
+    let seen = server.count(operation);
+    Err(Error::unreachable(format!(
+        "operation was not answered in time operation={name} expected={count} seen={seen} timeout={timeout:?}"
+    ))
+    .into())
+}
+
+fn operation(name: &str) -> Result<Operation, ErrorReport> {
+    Operation::parse(name).ok_or_else(|| {
+        Error::invalid(format!("not one of the nine operations operation={name:?}")).into()
+    })
+}
+
 impl From<TestServerError> for ErrorReport {
     fn from(error: TestServerError) -> Self {
-        Self::from(cycles_protocol::Error::config(error.0))
+        Self::from(Error::config(error.0))
     }
 }

@@ -24,6 +24,6 @@ mod server;
 pub mod vectors;
 
 pub use clock::ManualClock;
-pub use document::{budget_document, client_document};
+pub use document::{budget_document, client_document, count_document, wait_for_document};
 pub use recorder::Recorder;
 pub use server::{TestServer, TestServerError, Transport};

@@ -6,28 +6,29 @@ use std::time::Duration;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Answer, Authority, BalanceParams, BalanceResponse, Call, CommitRequest, CommitResponse,
-    DecisionRequest, DecisionResponse, Error, EventCreateRequest, EventCreateResponse,
-    ExtendRequest, ExtendResponse, ListReservationsParams, Operation, ReleaseRequest,
-    ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
-    ReservationId, ReservationListResponse,
+    Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
+    CommitResponse, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
+    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation,
+    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
+    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse,
 };
 use tokio::sync::watch;
 
-const OPERATIONS: usize = Operation::ALL.len();
+/// One number for each operation.
+pub(crate) type Counts = [usize; Operation::ALL.len()];
 
 /// An authority that counts its successful answers.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     inner: Arc<dyn Authority>,
-    counts: Arc<watch::Sender<[usize; OPERATIONS]>>,
+    counts: Arc<watch::Sender<Counts>>,
 }
 
 impl Recorder {
     /// Counts the answers of `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Authority>) -> Self {
-        Self { inner, counts: Arc::new(watch::Sender::new([0; OPERATIONS])) }
+        Self { inner, counts: Arc::new(watch::Sender::new(Counts::default())) }
     }
 
     /// The same counts before another authority over the same state.
@@ -61,18 +62,72 @@ impl Recorder {
     }
 }
 
+/// A client's side of a connection: knows which answers are still under way.
+///
+/// A test that waits for an answer and then moves the clock must not overtake the
+/// client that is about to read the clock.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientSide {
+    inner: Arc<dyn Authority>,
+    under_way: Arc<watch::Sender<Counts>>,
+}
+
+impl ClientSide {
+    pub(crate) fn new(inner: Arc<dyn Authority>, under_way: &Arc<watch::Sender<Counts>>) -> Self {
+        Self { inner, under_way: Arc::clone(under_way) }
+    }
+
+    async fn counted<T>(
+        &self,
+        operation: Operation,
+        answer: Answered<'_, T>,
+    ) -> Result<Answer<T>, Error> {
+        let _until_dropped = UnderWay::begin(&self.under_way, operation);
+        answer.await
+    }
+}
+
+struct UnderWay<'a>(&'a watch::Sender<Counts>, Operation);
+
+impl<'a> UnderWay<'a> {
+    fn begin(counts: &'a watch::Sender<Counts>, operation: Operation) -> Self {
+        counts.send_modify(|counts| counts[operation as usize] += 1);
+        Self(counts, operation)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|counts| counts[self.1 as usize] -= 1);
+    }
+}
+
 /// Every operation runs on the inner authority and is counted.
-macro_rules! recorded {
+macro_rules! counted {
     ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty, $operation:ident;)+) => {
         impl Authority for Recorder {
             $(fn $name<'a>(&'a self, call: &'a Call, $($arg: $type),*) -> Answered<'a, $answer> {
                 Box::pin(self.counted(Operation::$operation, self.inner.$name(call, $($arg),*)))
             })+
         }
+
+        impl Authority for ClientSide {
+            $(fn $name<'a>(&'a self, call: &'a Call, $($arg: $type),*) -> Answered<'a, $answer> {
+                Box::pin(self.counted(Operation::$operation, self.inner.$name(call, $($arg),*)))
+            })+
+
+            fn send<'a>(
+                &'a self,
+                call: &'a Call,
+                request: RawRequest,
+            ) -> BoxFuture<'a, Result<RawResponse, Error>> {
+                self.inner.send(call, request)
+            }
+        }
     };
 }
 
-recorded! {
+counted! {
     create_reservation(request: ReservationCreateRequest) -> ReservationCreateResponse, CreateReservation;
     commit(id: &'a ReservationId, request: CommitRequest) -> CommitResponse, Commit;
     release(id: &'a ReservationId, request: ReleaseRequest) -> ReleaseResponse, Release;

@@ -9,9 +9,10 @@ use cycles_protocol::{
     Authority, Clock, Control, Error, Operation, SystemClock, SystemRandom, Unit,
 };
 use cycles_server::{EmbeddedServer, ServerConfig};
-use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig};
+use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, HttpAuthority};
+use tokio::sync::watch;
 
-use crate::recorder::Recorder;
+use crate::recorder::{ClientSide, Counts, Recorder};
 
 /// The operator's key of every test server.
 const ADMIN_KEY: &str = "admin-test-key";
@@ -66,6 +67,8 @@ pub struct TestServer {
     engine: Engine,
     recorder: Recorder,
     http: EmbeddedServer,
+    /// What clients of this server still wait for.
+    under_way: Arc<watch::Sender<Counts>>,
     keys: Vec<(String, String)>,
     clock: Arc<dyn Clock>,
 }
@@ -104,7 +107,8 @@ impl TestServer {
         let http = EmbeddedServer::start(config)
             .await
             .map_err(|error| TestServerError(format!("server does not start: {error}")))?;
-        Ok(Self { engine, recorder, http, keys, clock })
+        let under_way = Arc::new(watch::Sender::new(Counts::default()));
+        Ok(Self { engine, recorder, http, under_way, keys, clock })
     }
 
     /// Where it listens.
@@ -171,11 +175,17 @@ impl TestServer {
     ) -> Result<CyclesClient, TestServerError> {
         self.base_url().clone_into(&mut config.base_url);
         self.api_key(key)?.clone_into(&mut config.api_key);
+        let authority: Arc<dyn Authority> = match transport {
+            Transport::Http => Arc::new(HttpAuthority::new(config.clone())),
+            Transport::Local => self.local(key)?,
+        };
+        let authority = Arc::new(ClientSide::new(authority, &self.under_way));
         let builder = CyclesClientBuilder::new(config).clock(Arc::clone(&self.clock));
         Ok(match transport {
-            Transport::Http => builder.build(),
-            Transport::Local => builder.authority(self.local(key)?).build(),
-        })
+            Transport::Http => builder.remote(authority),
+            Transport::Local => builder.authority(authority),
+        }
+        .build())
     }
 
     /// How often `operation` was answered successfully, over either transport.
@@ -184,10 +194,16 @@ impl TestServer {
         self.recorder.count(operation)
     }
 
-    /// Waits until `operation` was answered successfully `count` times, at most
-    /// `timeout` of real time; answers whether it came to that.
+    /// Waits until `operation` was answered successfully `count` times and the
+    /// clients of this server have read their answers, at most `timeout` of real
+    /// time; answers whether it came to that.
     pub async fn wait_for(&self, operation: Operation, count: usize, timeout: Duration) -> bool {
-        self.recorder.wait_for(operation, count, timeout).await
+        let read = async {
+            let answered = self.recorder.wait_for(operation, count, timeout).await;
+            let mut under_way = self.under_way.subscribe();
+            answered && under_way.wait_for(|counts| counts[operation as usize] == 0).await.is_ok()
+        };
+        tokio::time::timeout(timeout, read).await.unwrap_or(false)
     }
 
     /// The budget of `scope` in `unit`.

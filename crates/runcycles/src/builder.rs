@@ -16,6 +16,8 @@ use crate::pending::Pending;
 pub struct CyclesClientBuilder {
     config: CyclesConfig,
     authority: Option<Arc<dyn Authority>>,
+    /// Whether `authority` is in this process.
+    in_process: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -36,6 +38,7 @@ impl CyclesClientBuilder {
         Self {
             config,
             authority: None,
+            in_process: false,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
         }
@@ -79,14 +82,24 @@ impl CyclesClientBuilder {
         self
     }
 
-    /// Any authority instead of the remote one.
+    /// An authority in this process instead of the remote one. The client then
+    /// refuses to work in a forked child, which would own the whole budget again.
     pub fn authority(mut self, authority: Arc<dyn Authority>) -> Self {
         self.authority = Some(authority);
+        self.in_process = true;
+        self
+    }
+
+    /// Another way to a remote authority, like one that records or breaks.
+    pub fn remote(mut self, authority: Arc<dyn Authority>) -> Self {
+        self.authority = Some(authority);
+        self.in_process = false;
         self
     }
 
     /// An authority in process, holding what the YAML `seed` declares. It uses
-    /// the configured key, else the seed's first.
+    /// the configured key, else the seed's first, and that key's tenant where a
+    /// call sets none.
     ///
     /// # Errors
     /// [`Error::Config`](crate::Error::Config) naming the line of the seed that is wrong.
@@ -98,12 +111,14 @@ impl CyclesClientBuilder {
             crate::Error::Config(format!("seed is not valid: {error}"))
         };
         let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
-        if self.config.api_key.is_empty() {
-            self.config.api_key =
-                seed.keys.first().map(|key| key.secret.clone()).ok_or_else(|| {
-                    crate::Error::Config("seed has no key; add one under `keys`".to_owned())
-                })?;
-        }
+        let wanted = &self.config.api_key;
+        let key = seed.keys.iter().find(|key| wanted.is_empty() || key.secret == *wanted);
+        let key = key.ok_or_else(|| {
+            crate::Error::Config("seed lacks the client's key; add it under `keys`".to_owned())
+        })?;
+        self.config.api_key.clone_from(&key.secret);
+        // Every call has a subject: the key's tenant, unless it says more.
+        self.config.tenant.get_or_insert_with(|| key.tenant_id.clone());
         let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), Arc::clone(&self.random))
             .map_err(|error| invalid(&error))?;
         let local = engine.local(self.config.api_key.clone());
@@ -113,7 +128,7 @@ impl CyclesClientBuilder {
     /// The client. A base URL that makes no sense is reported by the first call.
     #[must_use]
     pub fn build(self) -> CyclesClient {
-        let owner = self.authority.is_some().then(std::process::id);
+        let owner = self.in_process.then(std::process::id);
         let authority =
             self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
         CyclesClient::from_inner(Inner {

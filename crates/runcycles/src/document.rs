@@ -209,16 +209,50 @@ pub async fn send(
     }
 }
 
-/// What to commit, as a document.
+/// What to commit: `{actual, metrics, metadata}`, each of which may be left out.
+///
+/// The work has run, so its spend must be booked: reading never fails on a
+/// member. One that makes no sense is dropped with a warning, and an actual that
+/// makes none is replaced by the estimate.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct CommitDocument {
-    /// What it really cost; the estimate when left out.
-    pub actual: Option<Amount>,
-    /// Measurements of the work.
-    pub metrics: Option<CyclesMetrics>,
-    /// Kept with the commit.
-    pub metadata: Option<JsonMap>,
+    actual: Member<Amount>,
+    metrics: Member<CyclesMetrics>,
+    metadata: Member<JsonMap>,
+}
+
+/// A member that may be missing or make no sense.
+#[derive(Debug, Clone, Default)]
+enum Member<T> {
+    #[default]
+    Missing,
+    Read(T),
+    Unreadable,
+}
+
+impl<T> Member<T> {
+    fn read(self) -> Option<T> {
+        match self {
+            Self::Read(value) => Some(value),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+}
+
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Member<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Null => Self::Missing,
+            value => serde_json::from_value(value).map_or_else(
+                |error| {
+                    tracing::warn!(%error, "a member of a commit makes no sense and is dropped");
+                    Self::Unreadable
+                },
+                Self::Read,
+            ),
+        })
+    }
 }
 
 /// How a settlement stands, as a document. Settling never fails: the caller's
@@ -338,13 +372,14 @@ impl Guard {
             Ok(guard) => guard,
             Err(settled) => return settled,
         };
+        let unreadable = matches!(document.actual, Member::Unreadable);
         let request = CommitRequest::builder()
-            .actual(document.actual.unwrap_or(self.estimate))
-            .maybe_metrics(document.metrics)
-            .maybe_metadata(document.metadata)
+            .actual(document.actual.read().unwrap_or(self.estimate))
+            .maybe_metrics(document.metrics.read())
+            .maybe_metadata(document.metadata.read())
             .build();
         let request = match request.validate() {
-            Ok(()) if request.actual.unit == self.estimate.unit => request,
+            Ok(()) if request.actual.unit == self.estimate.unit && !unreadable => request,
             problem => self.book_estimate(request, problem.err().as_ref()),
         };
         guard.settle(request).await.into()
@@ -354,7 +389,7 @@ impl Guard {
         let mut metadata = request.metadata.unwrap_or_default();
         metadata.insert("actual_source".to_owned(), "estimate".into());
         let reason =
-            problem.map_or("actual is in another unit than the estimate", Refusal::message);
+            problem.map_or("actual is not an amount in the estimate's unit", Refusal::message);
         tracing::warn!(reason, "commit is not valid; committing the estimate");
         CommitRequest::builder()
             .idempotency_key(request.idempotency_key)

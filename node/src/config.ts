@@ -1,0 +1,91 @@
+import { inspect } from 'node:util';
+
+import type { WireDocument } from './document.js';
+import { toDocument } from './document.js';
+import { native, unwrap } from './native.js';
+
+/** Settings of a client. Times are in milliseconds; what is unset keeps the core's default. */
+export interface CyclesConfigOptions {
+  /** Where the authority answers, such as `http://127.0.0.1:7878`. */
+  baseUrl?: string | undefined;
+  apiKey?: string | undefined;
+  /** Subject fields for calls that do not set their own. */
+  tenant?: string | undefined;
+  workspace?: string | undefined;
+  app?: string | undefined;
+  workflow?: string | undefined;
+  agent?: string | undefined;
+  toolset?: string | undefined;
+  connectTimeout?: number | undefined;
+  readTimeout?: number | undefined;
+  retryEnabled?: boolean | undefined;
+  retryMaxAttempts?: number | undefined;
+  retryInitialDelay?: number | undefined;
+  retryMultiplier?: number | undefined;
+  retryMaxDelay?: number | undefined;
+}
+
+/** TypeScript name and native name of every setting. */
+const SETTINGS = [
+  ['baseUrl', 'base_url'],
+  ['apiKey', 'api_key'],
+  ['tenant', 'tenant'],
+  ['workspace', 'workspace'],
+  ['app', 'app'],
+  ['workflow', 'workflow'],
+  ['agent', 'agent'],
+  ['toolset', 'toolset'],
+  ['connectTimeout', 'connect_timeout_ms'],
+  ['readTimeout', 'read_timeout_ms'],
+  ['retryEnabled', 'retry_enabled'],
+  ['retryMaxAttempts', 'retry_max_attempts'],
+  ['retryInitialDelay', 'retry_initial_delay_ms'],
+  ['retryMultiplier', 'retry_multiplier'],
+  ['retryMaxDelay', 'retry_max_delay_ms'],
+] as const satisfies readonly (readonly [keyof CyclesConfigOptions, string])[];
+
+/** Settings of a client, from code or from the environment. */
+export class CyclesConfig {
+  declare readonly baseUrl: string | undefined;
+  declare readonly apiKey: string | undefined;
+  declare readonly tenant: string | undefined;
+  declare readonly workspace: string | undefined;
+  declare readonly app: string | undefined;
+  declare readonly workflow: string | undefined;
+  declare readonly agent: string | undefined;
+  declare readonly toolset: string | undefined;
+  declare readonly connectTimeout: number | undefined;
+  declare readonly readTimeout: number | undefined;
+  declare readonly retryEnabled: boolean | undefined;
+  declare readonly retryMaxAttempts: number | undefined;
+  declare readonly retryInitialDelay: number | undefined;
+  declare readonly retryMultiplier: number | undefined;
+  declare readonly retryMaxDelay: number | undefined;
+
+  constructor(options: CyclesConfigOptions = {}) {
+    Object.assign(this, options);
+  }
+
+  /**
+   * Reads `CYCLES_BASE_URL`, `CYCLES_API_KEY`, … (times in milliseconds).
+   * A value that does not parse throws a `CyclesConfigError` naming the variable.
+   */
+  static fromEnv(prefix = 'CYCLES_'): CyclesConfig {
+    const document = unwrap(native.configFromEnv(prefix, toDocument({ ...process.env })));
+    const options: { [name: string]: unknown } = {};
+    for (const [name, nativeName] of SETTINGS) options[name] = document[nativeName] ?? undefined;
+    return new CyclesConfig(options);
+  }
+
+  /** @internal Keeps the key out of logs. */
+  [inspect.custom](): string {
+    return `CyclesConfig ${inspect({ ...this, apiKey: this.apiKey && '[hidden]' })}`;
+  }
+}
+
+/** The document the core reads. */
+export function configToDocument(config: CyclesConfigOptions): WireDocument {
+  const document: { [name: string]: unknown } = {};
+  for (const [name, nativeName] of SETTINGS) document[nativeName] = config[name] ?? undefined;
+  return toDocument(document) as WireDocument;
+}

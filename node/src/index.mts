@@ -1,0 +1,2 @@
+// One set of classes for both module systems: this is only another door to the CommonJS build.
+export * from './index.js';
