@@ -1,4 +1,5 @@
 //! Who may do what, and where.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

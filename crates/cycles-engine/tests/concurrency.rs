@@ -1,4 +1,5 @@
 //! Many threads, one budget: never more than it holds, and all that it holds.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

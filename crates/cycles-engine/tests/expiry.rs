@@ -1,4 +1,5 @@
 //! Leases end exactly when the clock says so, swept or not.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

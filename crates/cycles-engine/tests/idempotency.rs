@@ -1,4 +1,5 @@
 //! Repeating a key: the first outcome again, and nothing applied twice.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

@@ -1,4 +1,5 @@
 //! All ledger vectors against the engine in process.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../../cycles-testkit/src/vectors.rs"]
 #[expect(unreachable_pub, reason = "public in the crate that owns the file")]

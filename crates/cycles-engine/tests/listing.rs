@@ -1,4 +1,5 @@
 //! Listing reservations and balances, page by page.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

@@ -1,5 +1,6 @@
 //! Whatever is asked in whatever order, the ledger's algebra holds
 //! (semantics 4.2).
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 
@@ -23,7 +24,7 @@ budgets:
   - {scope: 'tenant:acme/workspace:w/agent:a', unit: TOKENS, allocated: 100, overdraft_limit: 30}
 ";
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Command {
     Reserve { depth: usize, amount: i64, policy: CommitOveragePolicy },
     Commit { which: usize, amount: i64 },

@@ -1,4 +1,5 @@
 //! Tenants, keys, budgets and funding.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

@@ -1,4 +1,5 @@
 //! What a seed may say, and what it is told when it may not.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod fixture;
 

@@ -357,6 +357,7 @@ impl Expect {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers compare what they made")]
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, expected: T, found: T) -> Outcome {
     if expected == found {
         return Ok(());
