@@ -2,7 +2,7 @@
 
 use cycles_protocol::{Error, ErrorCode, Permission, Principal, Subject};
 
-use crate::scope_filter::ScopeFilter;
+use cycles_protocol::ScopeFilter;
 
 /// A tenant's key.
 #[derive(Debug, Clone, Copy)]

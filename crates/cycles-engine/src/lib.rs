@@ -18,7 +18,6 @@ mod ids;
 mod limits;
 mod local;
 mod operations;
-mod scope_filter;
 mod seed;
 mod store;
 mod time;

@@ -30,6 +30,7 @@ pub mod limits;
 pub mod query;
 pub mod reservation;
 pub mod scope;
+pub mod scope_filter;
 pub mod settlement;
 pub mod strict;
 pub mod subject;
@@ -53,6 +54,7 @@ pub use reservation::{
     ReservationDetail, ReservationEvidence, ReservationListResponse, ReservationStatus,
     ReservationSummary,
 };
+pub use scope_filter::ScopeFilter;
 pub use settlement::{
     CommitRequest, CommitResponse, CommitStatus, CyclesMetrics, ReleaseRequest, ReleaseResponse,
     ReleaseStatus,

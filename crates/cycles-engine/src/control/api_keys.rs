@@ -6,9 +6,9 @@ use cycles_protocol::control::{ApiKeyCreateRequest, ApiKeyCreateResponse, Tenant
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Error, ErrorCode, Permission, Principal};
 
-use crate::scope_filter::ScopeFilter;
 use crate::store::ApiKey;
 use crate::{Engine, ids, limits, time};
+use cycles_protocol::ScopeFilter;
 
 /// What the secret of every issued key starts with (semantics 2.13).
 const SECRET_PREFIX: &str = "cyc_live_";

@@ -7,10 +7,10 @@ use cycles_protocol::control::{BudgetStatus, Created, TenantCreateRequest, Tenan
 use cycles_protocol::{CommitOveragePolicy, Error, Unit, limits as wire, scope};
 
 use super::api_keys::permissions;
-use crate::scope_filter::ScopeFilter;
 use crate::seed::{Seed, SeedBudget, SeedError, SeedKey, SeedTenant};
 use crate::store::ApiKey;
 use crate::{Engine, SeedAmount};
+use cycles_protocol::ScopeFilter;
 
 impl Engine {
     pub(crate) fn apply(&self, seed: &Seed) -> Result<(), SeedError> {

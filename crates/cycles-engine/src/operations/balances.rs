@@ -6,9 +6,9 @@ use cycles_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::scope_filter::{ScopeFilter, value_at};
 use crate::store::{BudgetRow, balance};
 use crate::{Engine, access, cursor};
+use cycles_protocol::scope_filter::{ScopeFilter, value_at};
 
 /// The last row of the page before.
 #[derive(Serialize, Deserialize)]

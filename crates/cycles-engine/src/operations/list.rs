@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::access::Access;
-use crate::scope_filter::ScopeFilter;
 use crate::store::{Record, TenantState};
 use crate::{Engine, access, cursor, ids};
+use cycles_protocol::ScopeFilter;
 
 /// What a row is sorted by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! Where a key may act: entries like `workspace:eng`, `agent:*`.
 
-use cycles_protocol::scope::Level;
-use cycles_protocol::{Error, ErrorCode, Subject, limits};
+use crate::scope::Level;
+use crate::{Error, ErrorCode, Subject, limits};
 
 /// A key's filter; an empty one admits everything in the tenant.
 ///
@@ -9,16 +9,20 @@ use cycles_protocol::{Error, ErrorCode, Subject, limits};
 /// and one of that level's entries must match it: exactly, by a prefix before a
 /// trailing `*`, or anything for `*` alone. Case does not matter, as in scopes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ScopeFilter<'a>(&'a [String]);
+pub struct ScopeFilter<'a>(&'a [String]);
 
 impl<'a> ScopeFilter<'a> {
-    pub(crate) const fn new(entries: &'a [String]) -> Self {
+    /// The filter that a key carries.
+    #[must_use]
+    pub const fn new(entries: &'a [String]) -> Self {
         Self(entries)
     }
 
+    /// Checks that every entry could match something.
+    ///
     /// # Errors
     /// `INVALID_REQUEST` naming the entry that no subject could match.
-    pub(crate) fn check(self) -> Result<(), Error> {
+    pub fn check(self) -> Result<(), Error> {
         match self.0.iter().find(|entry| !is_valid(entry)) {
             None => Ok(()),
             Some(entry) => Err(Error::new(
@@ -30,14 +34,18 @@ impl<'a> ScopeFilter<'a> {
         }
     }
 
-    pub(crate) fn admits_subject(self, subject: &Subject, tenant: &str) -> bool {
+    /// Whether the key may act for `subject`, in its own tenant where it names none.
+    #[must_use]
+    pub fn admits_subject(self, subject: &Subject, tenant: &str) -> bool {
         self.admits(|level| match level {
             Level::Tenant => Some(tenant),
             level => subject.get(level),
         })
     }
 
-    pub(crate) fn admits_scope(self, scope: &str) -> bool {
+    /// Whether the key may act on `scope`.
+    #[must_use]
+    pub fn admits_scope(self, scope: &str) -> bool {
         self.admits(|level| value_at(scope, level))
     }
 
@@ -51,7 +59,8 @@ impl<'a> ScopeFilter<'a> {
 }
 
 /// The value that a scope path has at a level.
-pub(crate) fn value_at(scope: &str, level: Level) -> Option<&str> {
+#[must_use]
+pub fn value_at(scope: &str, level: Level) -> Option<&str> {
     scope.split('/').find_map(|segment| pattern_at(segment, level))
 }
 
