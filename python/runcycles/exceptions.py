@@ -156,7 +156,9 @@ def error_from_report(report: str | dict[str, Any]) -> CyclesError:
     """The exception for an error report of the native module."""
     fields = json.loads(report) if isinstance(report, str) else report
     error_class = CLASS_BY_KIND.get(fields.get("kind", ""), CyclesInternalError)
-    return _rebuild(error_class, fields.get("message", ""), {name: fields.get(name) for name in _REPORT_FIELDS})
+    return _rebuild(
+        error_class, fields.get("message", ""), {name: fields.get(name) for name in _REPORT_FIELDS}
+    )
 
 
 def _rebuild(error_class: type[CyclesError], message: str, fields: dict[str, Any]) -> CyclesError:

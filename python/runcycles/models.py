@@ -6,120 +6,47 @@ them, so that a newer server does not break an older client.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from runcycles.enums import (
+    CommitOveragePolicy as CommitOveragePolicy,
+)
+from runcycles.enums import (
+    CommitStatus as CommitStatus,
+)
+from runcycles.enums import (
+    Decision as Decision,
+)
+from runcycles.enums import (
+    ErrorCode as ErrorCode,
+)
+from runcycles.enums import (
+    EventStatus as EventStatus,
+)
+from runcycles.enums import (
+    ExtendStatus as ExtendStatus,
+)
+from runcycles.enums import (
+    ReleaseStatus as ReleaseStatus,
+)
+from runcycles.enums import (
+    ReservationStatus as ReservationStatus,
+)
+from runcycles.enums import (
+    Unit as Unit,
+)
 from runcycles.exceptions import CyclesValidationError
 
 INT64_MAX = 2**63 - 1
 MICROCENTS_PER_DOLLAR = 100_000_000
 
 
-class _WireEnum(str, Enum):
-    """A string on the wire, a named constant here."""
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-
-class Unit(_WireEnum):
-    """What an amount counts."""
-
-    USD_MICROCENTS = "USD_MICROCENTS"
-    TOKENS = "TOKENS"
-    CREDITS = "CREDITS"
-    RISK_POINTS = "RISK_POINTS"
-
-
-class CommitOveragePolicy(_WireEnum):
-    """What happens when the actual exceeds the reservation."""
-
-    REJECT = "REJECT"
-    ALLOW_IF_AVAILABLE = "ALLOW_IF_AVAILABLE"
-    ALLOW_WITH_OVERDRAFT = "ALLOW_WITH_OVERDRAFT"
-
-
-class Decision(_WireEnum):
-    """The authority's verdict."""
-
-    ALLOW = "ALLOW"
-    ALLOW_WITH_CAPS = "ALLOW_WITH_CAPS"
-    DENY = "DENY"
-
-
-class ReservationStatus(_WireEnum):
-    """Where a reservation stands."""
-
-    ACTIVE = "ACTIVE"
-    COMMITTED = "COMMITTED"
-    RELEASED = "RELEASED"
-    EXPIRED = "EXPIRED"
-
-
-class CommitStatus(_WireEnum):
-    """The status of an accepted commit."""
-
-    COMMITTED = "COMMITTED"
-
-
-class ReleaseStatus(_WireEnum):
-    """The status of an accepted release."""
-
-    RELEASED = "RELEASED"
-
-
-class ExtendStatus(_WireEnum):
-    """The status of an accepted extension."""
-
-    ACTIVE = "ACTIVE"
-
-
-class EventStatus(_WireEnum):
-    """The status of an accepted event."""
-
-    APPLIED = "APPLIED"
-
-
-class ErrorCode(_WireEnum):
-    """The codes of error answers; `UNKNOWN` stands for any newer one."""
-
-    INVALID_REQUEST = "INVALID_REQUEST"
-    UNAUTHORIZED = "UNAUTHORIZED"
-    FORBIDDEN = "FORBIDDEN"
-    NOT_FOUND = "NOT_FOUND"
-    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
-    BUDGET_FROZEN = "BUDGET_FROZEN"
-    BUDGET_CLOSED = "BUDGET_CLOSED"
-    RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
-    RESERVATION_FINALIZED = "RESERVATION_FINALIZED"
-    IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
-    UNIT_MISMATCH = "UNIT_MISMATCH"
-    OVERDRAFT_LIMIT_EXCEEDED = "OVERDRAFT_LIMIT_EXCEEDED"
-    DEBT_OUTSTANDING = "DEBT_OUTSTANDING"
-    MAX_EXTENSIONS_EXCEEDED = "MAX_EXTENSIONS_EXCEEDED"
-    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
-    TENANT_CLOSED = "TENANT_CLOSED"
-    INTERNAL_ERROR = "INTERNAL_ERROR"
-    UNKNOWN = "UNKNOWN"
-
-    @classmethod
-    def from_string(cls, code: str | None) -> ErrorCode | None:
-        """The constant for a wire code, `UNKNOWN` for one that is newer than this SDK."""
-        if code is None:
-            return None
-        return cls(code) if code in cls._value2member_map_ else cls.UNKNOWN
-
-    @property
-    def is_retryable(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self in (ErrorCode.INTERNAL_ERROR, ErrorCode.LIMIT_EXCEEDED, ErrorCode.UNKNOWN)
-
-
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=False, strict=False)
+    model_config = ConfigDict(extra="forbid")
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON document, without the fields that were left unset."""
@@ -143,7 +70,7 @@ SubjectField = Annotated[str, Field(min_length=1, max_length=128)]
 class Amount(_Request):
     """A number of units, zero or more."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     unit: OpenUnit
     amount: Int64
@@ -179,7 +106,7 @@ def usd(dollars: str | int | Decimal) -> Amount:
     try:
         microcents = Decimal(dollars) * MICROCENTS_PER_DOLLAR
         exact = microcents == int(microcents)
-    except ArithmeticError as error:
+    except (ArithmeticError, ValueError) as error:
         raise CyclesValidationError(f"dollars must be a decimal number value={dollars!r}") from error
     if not exact or not 0 <= microcents <= INT64_MAX:
         raise CyclesValidationError(
@@ -219,6 +146,21 @@ class Action(_Request):
     kind: Annotated[str, Field(min_length=1, max_length=64)]
     name: Annotated[str, Field(min_length=1, max_length=256)]
     tags: list[Annotated[str, Field(max_length=64)]] | None = Field(default=None, max_length=10)
+
+
+def _known_fields(model: type[BaseModel]) -> Callable[[Any], Any]:
+    def strip(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: value[name] for name in value if name in model.model_fields}
+
+    return strip
+
+
+# The same values inside of responses, where unknown fields are ignored.
+AnsweredAmount = Annotated[Amount, BeforeValidator(_known_fields(Amount))]
+AnsweredSubject = Annotated[Subject, BeforeValidator(_known_fields(Subject))]
+AnsweredAction = Annotated[Action, BeforeValidator(_known_fields(Action))]
 
 
 class Caps(_Response):
@@ -278,11 +220,11 @@ class Balance(_Response):
     scope: str
     scope_path: str
     remaining: SignedAmount
-    reserved: Amount | None = None
-    spent: Amount | None = None
-    debt: Amount | None = None
-    allocated: Amount | None = None
-    overdraft_limit: Amount | None = None
+    reserved: AnsweredAmount | None = None
+    spent: AnsweredAmount | None = None
+    debt: AnsweredAmount | None = None
+    allocated: AnsweredAmount | None = None
+    overdraft_limit: AnsweredAmount | None = None
     is_over_limit: bool | None = None
 
 
@@ -377,7 +319,7 @@ class ReservationCreateResponse(_Decided):
     """A reservation, or for a dry run what it would have been."""
 
     reservation_id: str | None = None
-    reserved: Amount | None = None
+    reserved: AnsweredAmount | None = None
     expires_at_ms: int | None = None
     remaining_ttl_ms: int | None = None
     scope_path: str | None = None
@@ -388,7 +330,7 @@ class ReservationCreateResponse(_Decided):
 class DryRunResult(_Decided):
     """What a guarded function returns under `dry_run=True`, instead of running."""
 
-    reserved: Amount | None = None
+    reserved: AnsweredAmount | None = None
     scope_path: str | None = None
     balances: list[Balance] | None = None
 
@@ -397,8 +339,8 @@ class CommitResponse(_Response):
     """A settled reservation."""
 
     status: Annotated[CommitStatus | str, Field(union_mode="left_to_right")]
-    charged: Amount
-    released: Amount | None = None
+    charged: AnsweredAmount
+    released: AnsweredAmount | None = None
     balances: list[Balance] | None = None
     cycles_evidence: CyclesEvidenceRef | None = None
 
@@ -407,7 +349,7 @@ class ReleaseResponse(_Response):
     """A reservation that was given back."""
 
     status: Annotated[ReleaseStatus | str, Field(union_mode="left_to_right")]
-    released: Amount
+    released: AnsweredAmount
     balances: list[Balance] | None = None
     cycles_evidence: CyclesEvidenceRef | None = None
 
@@ -426,7 +368,7 @@ class EventCreateResponse(_Response):
 
     status: Annotated[EventStatus | str, Field(union_mode="left_to_right")]
     event_id: str
-    charged: Amount | None = None
+    charged: AnsweredAmount | None = None
     balances: list[Balance] | None = None
 
 
@@ -444,10 +386,10 @@ class ReservationSummary(_Response):
     reservation_id: str
     status: OpenReservationStatus
     idempotency_key: str | None = None
-    subject: Subject
-    action: Action
-    reserved: Amount
-    committed: Amount | None = None
+    subject: AnsweredSubject
+    action: AnsweredAction
+    reserved: AnsweredAmount
+    committed: AnsweredAmount | None = None
     created_at_ms: int
     expires_at_ms: int
     finalized_at_ms: int | None = None

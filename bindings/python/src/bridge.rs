@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::errors;
 use crate::runtime;
-use crate::wakeup::{Wakeup, Waiting};
+use crate::wakeup::{Waiting, Wakeup};
 
 /// Turns a task's value into a Python object, on the loop's thread.
 type Completion = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -59,6 +59,8 @@ impl Mailbox {
 struct Pending {
     future: Py<PyAny>,
     abort: Option<AbortHandle>,
+    /// Tells work that goes on that nobody will take its value.
+    abandoned: Arc<AtomicBool>,
 }
 
 /// The bridge of one event loop.
@@ -89,13 +91,8 @@ impl Bridge {
 
 impl Bridge {
     fn resolve(&self, py: Python<'_>, id: u64, completion: Completion) -> PyResult<()> {
-        let Some(pending) = lock(&self.pending).remove(&id) else {
-            // Cancelled: an unsettled guard in here is released when it drops,
-            // which takes a runtime.
-            let _entered = runtime::current(py)?.enter();
-            drop(completion);
-            return Ok(());
-        };
+        // Cancelled where there is none; see `forget`.
+        let Some(pending) = lock(&self.pending).remove(&id) else { return Ok(()) };
         let future = pending.future.bind(py);
         let value = errors::caught(|| completion(py));
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
@@ -103,14 +100,17 @@ impl Bridge {
         }
         match value {
             Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?,
+            Err(error) => {
+                future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?
+            }
         };
         Ok(())
     }
 
     fn forget(&self, id: u64) {
-        let pending = lock(&self.pending).remove(&id);
-        if let Some(abort) = pending.and_then(|pending| pending.abort) {
+        let Some(pending) = lock(&self.pending).remove(&id) else { return };
+        pending.abandoned.store(true, Ordering::Release);
+        if let Some(abort) = pending.abort {
             abort.abort();
         }
     }
@@ -135,12 +135,12 @@ impl Waiter {
 
 /// Starts `work` and returns a future of the running loop that `convert`
 /// completes. Must be called on the loop's thread.
-pub(crate) fn spawn<'py, T: Send + 'static>(
-    py: Python<'py>,
+pub(crate) fn spawn<T: Send + 'static>(
+    py: Python<'_>,
     on_cancel: OnCancel,
     work: impl Future<Output = T> + Send + 'static,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Bound<'_, PyAny>> {
     let bridge = of_running_loop(py)?;
     let this = bridge.get();
     let future = this.event_loop.bind(py).call_method0(intern!(py, "create_future"))?;
@@ -149,8 +149,15 @@ pub(crate) fn spawn<'py, T: Send + 'static>(
     future.call_method1(intern!(py, "add_done_callback"), (waiter,))?;
 
     let mailbox = Arc::clone(&this.mailbox);
+    let abandoned = Arc::new(AtomicBool::new(false));
+    let nobody_waits = Arc::clone(&abandoned);
     let task = async move {
-        let completion: Completion = match AssertUnwindSafe(work).catch_unwind().await {
+        let worked = AssertUnwindSafe(work).catch_unwind().await;
+        if nobody_waits.load(Ordering::Acquire) {
+            // An unsettled guard among the values is released as it drops.
+            return;
+        }
+        let completion: Completion = match worked {
             Ok(value) => Box::new(move |py| convert(py, value)),
             Err(panic) => Box::new(move |_py| Err(errors::panicked(panic.as_ref()))),
         };
@@ -167,7 +174,17 @@ pub(crate) fn spawn<'py, T: Send + 'static>(
             None
         }
     };
-    pending.insert(id, Pending { future: future.clone().unbind(), abort });
+    pending.insert(id, Pending { future: future.clone().unbind(), abort, abandoned });
+    Ok(future)
+}
+
+/// A future of the running loop that is completed already.
+pub(crate) fn ready<'py>(
+    py: Python<'py>,
+    value: impl IntoPyObject<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let future = running_loop(py)?.call_method0(intern!(py, "create_future"))?;
+    future.call_method1(intern!(py, "set_result"), (value,))?;
     Ok(future)
 }
 
@@ -177,23 +194,27 @@ static BRIDGES: Mutex<Option<HashMap<usize, Py<Bridge>>>> = Mutex::new(None);
 
 static GET_RUNNING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-fn of_running_loop(py: Python<'_>) -> PyResult<Bound<'_, Bridge>> {
+fn running_loop(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let get_running_loop = GET_RUNNING_LOOP.get_or_try_init(py, || {
         py.import("asyncio")?.getattr("get_running_loop").map(Bound::unbind)
     })?;
-    let event_loop = get_running_loop.bind(py).call0()?;
+    get_running_loop.bind(py).call0()
+}
+
+fn of_running_loop(py: Python<'_>) -> PyResult<Bound<'_, Bridge>> {
+    let event_loop = running_loop(py)?;
     let address = event_loop.as_ptr() as usize;
     if let Some(bridge) = lock(&BRIDGES).as_ref().and_then(|bridges| bridges.get(&address)) {
         return Ok(bridge.bind(py).clone());
     }
     forget_closed_loops(py)?;
-    let bridge = open(py, event_loop)?;
+    let bridge = open(py, &event_loop)?;
     lock(&BRIDGES).get_or_insert_default().insert(address, bridge.clone().unbind());
     Ok(bridge)
 }
 
-fn open<'py>(py: Python<'py>, event_loop: Bound<'py, PyAny>) -> PyResult<Bound<'py, Bridge>> {
-    let (wakeup, waiting) = Wakeup::for_loop(&event_loop)?;
+fn open<'py>(py: Python<'py>, event_loop: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Bridge>> {
+    let (wakeup, waiting) = Wakeup::for_loop(event_loop)?;
     let bridge = Bound::new(
         py,
         Bridge {
@@ -205,7 +226,7 @@ fn open<'py>(py: Python<'py>, event_loop: Bound<'py, PyAny>) -> PyResult<Bound<'
         },
     )?;
     let drain = bridge.getattr("_drain")?;
-    bridge.get().waiting.attach(&event_loop, &drain)?;
+    bridge.get().waiting.attach(event_loop, &drain)?;
     Ok(bridge)
 }
 
@@ -219,7 +240,6 @@ fn forget_closed_loops(py: Python<'_>) -> PyResult<()> {
         let event_loop = bridge.get().event_loop.bind(py);
         if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
             let closed = lock(&BRIDGES).as_mut().and_then(|bridges| bridges.remove(&address));
-            let _entered = runtime::current(py)?.enter();
             drop(bridge.get().mailbox.take());
             bridge.get().waiting.shutdown(py, &bridge.get().mailbox.wakeup);
             drop(closed);

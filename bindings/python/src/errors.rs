@@ -6,13 +6,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use runcycles::ErrorReport;
 use serde_json::json;
 
 static FROM_REPORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// The Python exception for an error report in its JSON form.
-pub(crate) fn from_report(report: &serde_json::Value) -> PyErr {
-    Python::attach(|py| build(py, &report.to_string()).unwrap_or_else(|error| error))
+/// The Python exception for an error report.
+pub(crate) fn from_report(report: &ErrorReport) -> PyErr {
+    match serde_json::to_string(report) {
+        Ok(report) => raised(&report),
+        Err(error) => internal(&format!("an error report cannot be written reason={error}")),
+    }
+}
+
+fn raised(report: &str) -> PyErr {
+    Python::attach(|py| build(py, report).unwrap_or_else(|error| error))
 }
 
 fn build(py: Python<'_>, report: &str) -> PyResult<PyErr> {
@@ -25,12 +33,12 @@ fn build(py: Python<'_>, report: &str) -> PyResult<PyErr> {
 
 /// A defect of ours, never of the caller.
 pub(crate) fn internal(message: &str) -> PyErr {
-    from_report(&json!({"kind": "Internal", "message": message}))
+    raised(&json!({"kind": "Internal", "message": message}).to_string())
 }
 
 /// An argument that cannot be sent as it is.
 pub(crate) fn validation(message: &str) -> PyErr {
-    from_report(&json!({"kind": "Validation", "message": message}))
+    raised(&json!({"kind": "Validation", "message": message}).to_string())
 }
 
 /// Runs an export's body; a panic in it is raised as `CyclesInternalError`.

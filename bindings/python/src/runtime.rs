@@ -26,13 +26,12 @@ pub(crate) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// One process's runtime. A forked child gets a new one; the inherited one is
 /// leaked, because its threads do not exist in the child.
 pub(crate) struct Era {
-    /// Differs between a process and its forked children.
-    pub(crate) number: u64,
     runtime: Runtime,
     settling: watch::Sender<usize>,
 }
 
 struct Current {
+    /// Differs between a process and its forked children.
     number: u64,
     era: Option<&'static Era>,
 }
@@ -55,11 +54,7 @@ pub(crate) fn current(_py: Python<'_>) -> PyResult<&'static Era> {
         .enable_all()
         .build()
         .map_err(|error| errors::internal(&format!("cannot start the runtime error={error}")))?;
-    let era: &'static Era = Box::leak(Box::new(Era {
-        number: state.number,
-        runtime,
-        settling: watch::Sender::new(0),
-    }));
+    let era: &'static Era = Box::leak(Box::new(Era { runtime, settling: watch::Sender::new(0) }));
     state.era = Some(era);
     Ok(era)
 }
@@ -67,6 +62,11 @@ pub(crate) fn current(_py: Python<'_>) -> PyResult<&'static Era> {
 /// The number of this process's era, without building its runtime.
 pub(crate) fn era_number(_py: Python<'_>) -> u64 {
     current_state().number
+}
+
+/// The era of this process, if it has begun.
+pub(crate) fn begun(_py: Python<'_>) -> Option<&'static Era> {
+    current_state().era
 }
 
 /// Forgets the parent's runtime; called in a forked child only.
@@ -77,13 +77,11 @@ pub(crate) fn forget_parent(_py: Python<'_>) {
 }
 
 impl Era {
-    /// Makes this runtime the one that `tokio::spawn` finds on this thread.
-    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
-        self.runtime.enter()
-    }
-
     /// Starts work that may be aborted.
-    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+    pub(crate) fn spawn(
+        &self,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::AbortHandle {
         self.runtime.spawn(work).abort_handle()
     }
 
@@ -137,10 +135,9 @@ pub(crate) fn block<T: Send + 'static>(
     let waited = py.detach(|| {
         era.runtime.block_on(async {
             loop {
-                tokio::select! {
-                    biased;
-                    value = &mut work => return Ok(value),
-                    () = tokio::time::sleep(SIGNAL_TICK) => Python::attach(|py| py.check_signals())?,
+                match tokio::time::timeout(SIGNAL_TICK, &mut work).await {
+                    Ok(value) => return Ok(value),
+                    Err(_elapsed) => check_signals()?,
                 }
             }
         })
@@ -151,4 +148,10 @@ pub(crate) fn block<T: Send + 'static>(
         });
     }
     waited
+}
+
+/// Raises `KeyboardInterrupt` after Ctrl-C, where this is the main thread.
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the method has one lifetime only")]
+fn check_signals() -> PyResult<()> {
+    Python::attach(|py| py.check_signals())
 }

@@ -30,7 +30,10 @@ pub(crate) enum Wakeup {
 pub(crate) enum Waiting {
     #[cfg(unix)]
     Socket(UnixStream),
-    Thread { signals: Mutex<Option<Receiver<Signal>>>, thread: Mutex<Option<JoinHandle<()>>> },
+    Thread {
+        signals: Mutex<Option<Receiver<Signal>>>,
+        thread: Mutex<Option<JoinHandle<()>>>,
+    },
 }
 
 /// What the wake-up thread is told.
@@ -52,7 +55,8 @@ impl Wakeup {
         #[cfg(not(unix))]
         let _ = event_loop;
         let (sender, signals) = channel();
-        let waiting = Waiting::Thread { signals: Mutex::new(Some(signals)), thread: Mutex::default() };
+        let waiting =
+            Waiting::Thread { signals: Mutex::new(Some(signals)), thread: Mutex::default() };
         Ok((Self::Thread(sender), waiting))
     }
 
@@ -81,7 +85,11 @@ fn supports_readers(event_loop: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 impl Waiting {
     /// Makes `event_loop` call `drain` after every wake-up.
-    pub(crate) fn attach(&self, event_loop: &Bound<'_, PyAny>, drain: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn attach(
+        &self,
+        event_loop: &Bound<'_, PyAny>,
+        drain: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let py = event_loop.py();
         match self {
             #[cfg(unix)]
@@ -130,7 +138,8 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
 fn pass_on(signals: &Receiver<Signal>, event_loop: &Py<PyAny>, drain: &Py<PyAny>) {
     while let Ok(Signal::Wake) = signals.recv() {
         let delivered = Python::try_attach(|py| {
-            let scheduled = event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (drain,));
+            let scheduled =
+                event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), (drain,));
             scheduled.is_ok()
         });
         // A closed loop or an ending interpreter: nobody waits any more.

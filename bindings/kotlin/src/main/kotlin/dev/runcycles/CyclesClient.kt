@@ -1,0 +1,154 @@
+package dev.runcycles
+
+import dev.runcycles.ffi.CyclesCore
+import dev.runcycles.ffi.Field
+import dev.runcycles.testing.ManualClock
+
+/**
+ * Talks to an authority, remote or in process; safe for any number of threads and coroutines.
+ *
+ * [withCycles] is the guarded call. The other calls are the protocol's operations one by one: they
+ * take the wire's `snake_case` fields, add an `idempotency_key` where a body lacks one, and answer
+ * a [CyclesResponse] whatever happened on the way. From Java, use [blocking].
+ *
+ * ```kotlin
+ * val client = CyclesClient("http://127.0.0.1:7878", "cyc_live_…") { agent = "writer" }
+ * val text = client.withCycles(CyclesOptions(Amount.usd("0.02"))) { complete(prompt) }
+ * ```
+ */
+public class CyclesClient internal constructor(internal val core: CyclesCore) : AutoCloseable {
+
+    init {
+        NativeThreads.stayAttached()
+    }
+
+    /** The same client for threads instead of coroutines. */
+    public val blocking: BlockingCyclesClient = BlockingCyclesClient(this)
+
+    /** Runs [block] against a budget: see the function [dev.runcycles.withCycles]. */
+    public suspend fun <T> withCycles(
+        options: CyclesOptions,
+        actual: ((T) -> Amount)? = null,
+        block: suspend (CyclesContext) -> T,
+    ): T = withCycles(this, options, actual, block)
+
+    /**
+     * Asks what a guarded call would be allowed, without reserving anything.
+     *
+     * A denial is a [DryRunResult] too.
+     *
+     * @throws CyclesError if the authority could not decide
+     */
+    public suspend fun dryRun(options: CyclesOptions): DryRunResult =
+        native { core.guard(options.json(dryRun = true)) }.use { guard ->
+            native { guard.reserve() }
+            DryRunResult(Json.readObject(native { guard.context() }))
+        }
+
+    /** Reserves an estimate: `POST /v1/reservations`. */
+    public suspend fun createReservation(body: Map<String, Any?>): CyclesResponse =
+        send("create_reservation", body = body)
+
+    /** Settles a reservation with what was spent. */
+    public suspend fun commitReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
+        send("commit", reservationId, body = body)
+
+    /** Gives a reservation back. */
+    public suspend fun releaseReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
+        send("release", reservationId, body = body)
+
+    /** Lets a reservation live longer. */
+    public suspend fun extendReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
+        send("extend", reservationId, body = body)
+
+    /** Asks whether an estimate would be allowed now; reserves nothing. */
+    public suspend fun decide(body: Map<String, Any?>): CyclesResponse = send("decide", body = body)
+
+    /** Records a spend that no reservation was made for. */
+    public suspend fun createEvent(body: Map<String, Any?>): CyclesResponse = send("create_event", body = body)
+
+    /** Budgets of the subject that [query] names. */
+    public suspend fun getBalances(query: Map<String, Any?>): CyclesResponse = send("get_balances", query = query)
+
+    /** Reservations that match [query]. */
+    public suspend fun listReservations(query: Map<String, Any?> = emptyMap()): CyclesResponse =
+        send("list_reservations", query = query)
+
+    /** One reservation. */
+    public suspend fun getReservation(reservationId: String): CyclesResponse = send("get_reservation", reservationId)
+
+    /**
+     * Waits for the settlements that still go on in the background, at most [timeoutMs] milliseconds.
+     *
+     * @return how many are left
+     */
+    public suspend fun flush(timeoutMs: Long): Long = native { core.flush(timeoutMs.toULong()).toLong() }
+
+    /** Stops the client; further calls fail. Settlements in flight are not waited for: see [flush]. */
+    override fun close(): Unit = native { core.shutdown() }
+
+    private suspend fun send(
+        operation: String,
+        reservationId: String? = null,
+        query: Map<String, Any?> = emptyMap(),
+        body: Map<String, Any?>? = null,
+    ): CyclesResponse {
+        val fields = query.withoutNulls().map { (name, value) -> Field(name, value.toString()) }
+        return CyclesResponse.of(native { core.send(operation, reservationId, fields, body?.let(Json::write)) })
+    }
+
+    public companion object {
+        /**
+         * A client for the authority at [baseUrl].
+         *
+         * @throws CyclesConfigError if the configuration cannot be used
+         */
+        public operator fun invoke(
+            baseUrl: String,
+            apiKey: String,
+            configure: CyclesConfig.() -> Unit = {},
+        ): CyclesClient = create(CyclesConfig(baseUrl, apiKey).apply(configure))
+
+        /**
+         * A client for the authority that [config] names.
+         *
+         * @throws CyclesConfigError if the configuration cannot be used
+         */
+        @JvmStatic
+        public fun create(config: CyclesConfig): CyclesClient = create(config, clock = null)
+
+        /** [create] on a [clock] of your own, for tests. */
+        @JvmStatic
+        public fun create(config: CyclesConfig, clock: ManualClock?): CyclesClient =
+            CyclesClient(native { CyclesCore(config.json(), clock?.native) })
+
+        /**
+         * A client configured by `CYCLES_BASE_URL`, `CYCLES_API_KEY` and their optional
+         * companions; times are milliseconds.
+         *
+         * @throws CyclesConfigError naming the variable that is missing or does not parse
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun fromEnv(prefix: String = "CYCLES_"): CyclesClient =
+            CyclesClient(native { CyclesCore.fromEnv(prefix, "ms") })
+
+        /**
+         * A client with an authority of its own in this process, holding [seed] (YAML or JSON,
+         * as for `cycles serve --seed`). Nothing outlives the client.
+         *
+         * @throws CyclesConfigError naming the line if the seed does not parse
+         */
+        public fun embedded(seed: String, configure: CyclesConfig.() -> Unit): CyclesClient =
+            embedded(seed, CyclesConfig().apply(configure))
+
+        /** [embedded] with a finished [config]; its key picks one of the seed's keys. */
+        @JvmStatic
+        @JvmOverloads
+        public fun embedded(
+            seed: String,
+            config: CyclesConfig = CyclesConfig(),
+            clock: ManualClock? = null,
+        ): CyclesClient = CyclesClient(native { CyclesCore.embedded(seed, config.json(), clock?.native) })
+    }
+}

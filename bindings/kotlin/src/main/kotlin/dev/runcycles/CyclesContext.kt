@@ -1,0 +1,137 @@
+package dev.runcycles
+
+import dev.runcycles.ffi.Guard
+import kotlinx.coroutines.ThreadContextElement
+import kotlin.coroutines.CoroutineContext
+
+/**
+ * The reservation that a guarded block runs under.
+ *
+ * [metrics] and [commitMetadata] may be set inside the block; they travel with the commit.
+ *
+ * @property response the authority's whole answer
+ * @property settlement how the call was settled; null until the block has ended
+ */
+public class CyclesContext internal constructor(guard: Guard) {
+    private val context: Map<String, Any?> = document(guard)
+
+    @Volatile
+    private var live: Guard? = guard
+
+    public val reservationId: String? = context.text("reservation_id")
+    public val decision: Decision = Decision.of(context.text("decision"))
+    public val estimate: Amount? = Amount.of(context["estimate"])
+    public val caps: Caps? = context.fields("caps")?.let(::Caps)
+    public val affectedScopes: List<String> = context.list("affected_scopes") ?: emptyList()
+    public val scopePath: String? = context.text("scope_path")
+    public val reserved: Amount? = Amount.of(context["reserved"])
+    public val balances: List<Map<String, Any?>> = context.list("balances") ?: emptyList()
+    public val traceId: String? = context.text("trace_id")
+    public val response: Map<String, Any?> = context.fields("response") ?: emptyMap()
+
+    /** When the reservation expires, Unix milliseconds; the heartbeat moves it while the block runs. */
+    public val expiresAtMs: Long? get() = (live?.let(::document) ?: context).integer("expires_at_ms")
+
+    @Volatile
+    public var metrics: CyclesMetrics? = null
+
+    @Volatile
+    public var commitMetadata: Map<String, Any?>? = null
+
+    @Volatile
+    public var settlement: Settlement? = null
+        internal set
+
+    internal fun end() {
+        live = null
+    }
+
+    private fun document(guard: Guard): Map<String, Any?> = Json.readObject(native { guard.context() })
+
+    override fun toString(): String = "CyclesContext(reservationId=$reservationId, decision=$decision)"
+
+    public companion object {
+        private val current = ThreadLocal<CyclesContext?>()
+
+        /** The guarded block that the calling coroutine or thread is in, or null outside of one. */
+        @JvmStatic
+        public fun current(): CyclesContext? = current.get()
+    }
+
+    /** Carries the context through a coroutine's suspensions and thread changes. */
+    internal class Element(private val context: CyclesContext) : ThreadContextElement<CyclesContext?> {
+        override val key: CoroutineContext.Key<Element> get() = Key
+
+        override fun updateThreadContext(context: CoroutineContext): CyclesContext? =
+            current.get().also { current.set(this.context) }
+
+        override fun restoreThreadContext(context: CoroutineContext, oldState: CyclesContext?) {
+            if (oldState == null) current.remove() else current.set(oldState)
+        }
+
+        companion object Key : CoroutineContext.Key<Element>
+    }
+}
+
+/** Measurements that travel with a commit; [latencyMs] is milliseconds. */
+public data class CyclesMetrics @JvmOverloads constructor(
+    var tokensInput: Long? = null,
+    var tokensOutput: Long? = null,
+    var latencyMs: Long? = null,
+    var modelVersion: String? = null,
+    var custom: Map<String, Any?>? = null,
+) {
+    internal fun document(): Map<String, Any?> = mapOf(
+        "tokens_input" to tokensInput,
+        "tokens_output" to tokensOutput,
+        "latency_ms" to latencyMs,
+        "model_version" to modelVersion,
+        "custom" to custom,
+    ).withoutNulls()
+}
+
+/**
+ * How a guarded call ended at the authority. The block's result is the caller's either way.
+ *
+ * @property response the authority's answer, if there was one
+ * @property error why the outcome is not the expected one
+ */
+public class Settlement internal constructor(settlement: Map<String, Any?>) {
+    public val outcome: Outcome = Outcome.of(settlement.text("outcome"))
+    public val response: Map<String, Any?>? = settlement.fields("response")
+    public val error: CyclesError? = settlement.fields("error")?.let { cyclesError(it) }
+
+    override fun toString(): String = "Settlement(outcome=$outcome, error=$error)"
+
+    /** Where the reserved amount went. */
+    public enum class Outcome {
+        /** Spent, as reported. */
+        COMMITTED,
+
+        /** Given back. */
+        RELEASED,
+
+        /** Spent, recorded as an event because the reservation had expired. */
+        RECOVERED_VIA_EVENT,
+
+        /** Not answered yet; the SDK keeps trying with the same key. */
+        PENDING,
+
+        /** Refused for good; see [Settlement.error]. */
+        REFUSED,
+
+        /** Settled before. */
+        ALREADY_SETTLED,
+
+        /** There was no reservation. */
+        NOTHING_TO_SETTLE,
+
+        /** An outcome that this version does not know. */
+        UNKNOWN,
+        ;
+
+        internal companion object {
+            fun of(name: String?): Outcome = entries.find { it.name.equals(name, ignoreCase = true) } ?: UNKNOWN
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package dev.runcycles
+
+import dev.runcycles.ffi.Guard
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.withContext
+
+/**
+ * Runs [block] against a budget: reserves the estimate, keeps the reservation alive while the
+ * block runs, and commits what it cost.
+ *
+ * When the block throws, or its coroutine is cancelled, the reservation is released and the
+ * exception goes on. A settlement that fails never costs the caller its result: see
+ * [CyclesContext.settlement]. Cancelling the coroutine during a settlement does not undo it; it
+ * goes on without the caller.
+ *
+ * @param actual what the result cost, in the estimate's unit; without it the estimate is committed
+ * @throws BudgetExceededError if a budget does not have the estimate; the block did not run
+ * @throws CyclesError if the reservation could not be made for another reason; the block did not run
+ */
+public suspend fun <T> withCycles(
+    client: CyclesClient,
+    options: CyclesOptions,
+    actual: ((T) -> Amount)? = null,
+    block: suspend (CyclesContext) -> T,
+): T = native { client.core.guard(options.json(dryRun = false)) }.use { guard ->
+    native { guard.reserve() }
+    val context = CyclesContext(guard)
+    val outcome = outcome(context, block)
+    context.end()
+    outcome.fold(
+        onSuccess = { result ->
+            // The money is spent even if `actual` cannot say how much: then it is the estimate.
+            val cost = runCatching { actual?.invoke(result) }
+            guard.commit(context, cost.getOrNull())
+            cost.getOrThrow()
+            result
+        },
+        onFailure = { error ->
+            guard.releaseAfter(error, context)
+            throw error
+        },
+    )
+}
+
+/** What the block did, even if its coroutine was cancelled on its way out of it. */
+private suspend fun <T> outcome(context: CyclesContext, block: suspend (CyclesContext) -> T): Result<T> {
+    var outcome: Result<T>? = null
+    return try {
+        withContext(CyclesContext.Element(context)) {
+            runCatching { block(context) }.also { outcome = it }
+        }
+    } catch (cancelled: CancellationException) {
+        outcome ?: Result.failure(cancelled)
+    }
+}
+
+private suspend fun Guard.commit(context: CyclesContext, actual: Amount?) {
+    val report = mapOf(
+        "actual" to actual?.document(),
+        "metrics" to context.metrics?.document(),
+        "metadata" to context.commitMetadata,
+    ).withoutNulls()
+    context.settlement = Settlement(Json.readObject(native { commit(Json.write(report)) }))
+}
+
+// The name of the error's class and not its message: that may hold what must not leave the process.
+private suspend fun Guard.releaseAfter(error: Throwable, context: CyclesContext) {
+    try {
+        context.settlement = Settlement(Json.readObject(native { release(error.javaClass.simpleName) }))
+    } catch (cancelled: CancellationException) {
+        // Only the waiting ended; the release is on its way.
+    } catch (failed: CyclesError) {
+        error.addSuppressed(failed)
+    }
+}

@@ -1,0 +1,73 @@
+//! The guard.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use runcycles::document::{self, CommitDocument, GuardRequest};
+use runcycles::{CyclesClient, ErrorReport};
+
+use crate::error::{NativeError, document, json};
+use crate::runtime;
+
+/// Budget held for one piece of work; dropping it unsettled gives it back.
+///
+/// The foreign side has the object before anything is held. An object that an
+/// asynchronous call *returned* would be lost, hold and all, when its caller is
+/// cancelled at that moment: uniffi 0.32 does not drop it.
+#[derive(Debug, uniffi::Object)]
+pub struct Guard {
+    to_reserve: Mutex<Option<(CyclesClient, GuardRequest)>>,
+    held: Arc<OnceLock<document::Guard>>,
+}
+
+#[uniffi::export]
+impl Guard {
+    /// Reserves what the guard was made for; works once.
+    pub async fn reserve(&self) -> Result<(), NativeError> {
+        let Some((client, request)) = self.to_reserve.lock().take() else {
+            return Err(ErrorReport::internal("a guard reserves once").into());
+        };
+        let held = Arc::clone(&self.held);
+        let reserved = runtime::detached(async move {
+            let guard = document::begin(&client, request).await?;
+            // Where nobody waits any more, this is the last owner: the guard is dropped, which releases it.
+            held.set(guard).map_err(|_| ErrorReport::internal("a guard reserves once"))
+        });
+        Ok(reserved.await??)
+    }
+
+    /// What the guarded function may know of its reservation, as JSON.
+    pub fn context(&self) -> Result<String, NativeError> {
+        Ok(reserved(&self.held)?.context().to_string())
+    }
+
+    /// Commits what the JSON `report` says; answers how the settlement stands.
+    pub async fn commit(&self, report: String) -> Result<String, NativeError> {
+        // The work has run: a report that cannot be read must not keep its spend from being booked.
+        let report: CommitDocument = document("commit", &report).unwrap_or_default();
+        let held = Arc::clone(&self.held);
+        let settled = runtime::detached(async move {
+            Ok::<_, NativeError>(json(&reserved(&held)?.commit(report).await))
+        });
+        settled.await?
+    }
+
+    /// Gives everything back; answers how the settlement stands.
+    pub async fn release(&self, reason: Option<String>) -> Result<String, NativeError> {
+        let held = Arc::clone(&self.held);
+        let settled = runtime::detached(async move {
+            Ok::<_, NativeError>(json(&reserved(&held)?.release(reason).await))
+        });
+        settled.await?
+    }
+}
+
+impl Guard {
+    pub(crate) fn of(client: CyclesClient, request: GuardRequest) -> Arc<Self> {
+        Arc::new(Self { to_reserve: Mutex::new(Some((client, request))), held: Arc::default() })
+    }
+}
+
+fn reserved(held: &OnceLock<document::Guard>) -> Result<&document::Guard, NativeError> {
+    held.get().ok_or_else(|| ErrorReport::internal("the guard has not reserved").into())
+}

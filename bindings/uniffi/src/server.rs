@@ -1,0 +1,114 @@
+//! The server of tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_protocol::{Error as Refusal, Operation};
+use cycles_testkit::{TestServerError, budget_document, client_document};
+use runcycles::ErrorReport;
+
+use crate::client::CyclesCore;
+use crate::clock::ManualClock;
+use crate::error::{NativeError, document};
+use crate::runtime;
+
+/// An authority for one test, reachable over HTTP on a free port and in process.
+#[derive(Debug, uniffi::Object)]
+pub struct TestServer {
+    server: Arc<cycles_testkit::TestServer>,
+}
+
+#[uniffi::export]
+impl TestServer {
+    /// Starts one that holds `seed` (YAML or JSON); its clients share its clock.
+    #[uniffi::constructor]
+    pub fn new(seed: String, clock: Option<Arc<ManualClock>>) -> Result<Arc<Self>, NativeError> {
+        let started = runtime::block(async {
+            match clock {
+                Some(clock) => {
+                    cycles_testkit::TestServer::start_with_clock(&seed, clock.handle()).await
+                }
+                None => cycles_testkit::TestServer::start(&seed).await,
+            }
+        });
+        Ok(Arc::new(Self { server: Arc::new(started?) }))
+    }
+
+    /// Where it listens.
+    pub fn base_url(&self) -> String {
+        self.server.base_url().to_owned()
+    }
+
+    /// The operator's key.
+    pub fn admin_key(&self) -> String {
+        self.server.admin_key().to_owned()
+    }
+
+    /// The secret of the seed's key called `name`, or of its first.
+    pub fn api_key(&self, name: Option<String>) -> Result<String, NativeError> {
+        Ok(self.server.api_key(name.as_deref())?.to_owned())
+    }
+
+    /// A client over `http` or `local`, with the JSON `config`.
+    pub fn client(
+        &self,
+        key: Option<String>,
+        transport: String,
+        config: String,
+    ) -> Result<Arc<CyclesCore>, NativeError> {
+        let config = document("config", &config)?;
+        let _entered = runtime::enter();
+        Ok(CyclesCore::of(client_document(&self.server, config, key.as_deref(), &transport)?))
+    }
+
+    /// Waits until `operation` was answered successfully `count` times.
+    pub async fn wait_for(
+        &self,
+        operation: String,
+        count: u64,
+        timeout_ms: u64,
+    ) -> Result<(), NativeError> {
+        let server = Arc::clone(&self.server);
+        let name = self::operation(&operation)?;
+        let timeout = Duration::from_millis(timeout_ms);
+        let expected = usize::try_from(count).unwrap_or(usize::MAX);
+        let reached =
+            runtime::detached(async move { server.wait_for(name, expected, timeout).await });
+        if reached.await? {
+            return Ok(());
+        }
+        let seen = self.server.count(name);
+        Err(problem(format!(
+            "not answered in time operation={operation} expected={count} seen={seen} timeout_ms={timeout_ms}"
+        )))
+    }
+
+    /// How often `operation` was answered successfully.
+    pub fn count(&self, operation: String) -> Result<u64, NativeError> {
+        Ok(self.server.count(self::operation(&operation)?) as u64)
+    }
+
+    /// The budget of `scope` in `unit`, as JSON of flat integers.
+    pub fn budget(&self, scope: String, unit: String) -> Result<String, NativeError> {
+        Ok(budget_document(&self.server, &scope, &unit)?.to_string())
+    }
+
+    /// Stops listening once requests under way have ended.
+    pub fn shutdown(&self) {
+        runtime::block(self.server.shutdown());
+    }
+}
+
+fn operation(name: &str) -> Result<Operation, NativeError> {
+    Operation::parse(name).ok_or_else(|| problem(format!("no such operation operation={name:?}")))
+}
+
+fn problem(message: String) -> NativeError {
+    ErrorReport::from(Refusal::config(message)).into()
+}
+
+impl From<TestServerError> for NativeError {
+    fn from(error: TestServerError) -> Self {
+        ErrorReport::from(error).into()
+    }
+}

@@ -1,0 +1,138 @@
+"""Servers and clocks for tests of budgeted code.
+
+```python
+from runcycles.testing import ManualClock, TestServer
+
+with TestServer({"tenants": [...], "keys": [...], "budgets": [...]}, ManualClock()) as server:
+    client = server.client()
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from runcycles import _native
+from runcycles.client import AsyncCyclesClient, CyclesClient
+from runcycles.embedded import Seed
+from runcycles.models import Unit
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Transport = Literal["http", "local"]
+
+__all__ = ["BudgetState", "ManualClock", "TestServer"]
+
+
+class ManualClock:
+    """A clock that stands still until it is told otherwise; it drives server and SDK alike."""
+
+    def __init__(self, start_ms: int = 1_800_000_000_000) -> None:
+        """Starts at `start_ms` Unix milliseconds."""
+        self._native = _native.ManualClock(start_ms)
+
+    def advance(self, ms: int) -> None:
+        """Lets `ms` milliseconds pass."""
+        self._native.advance(ms)
+
+    def now_ms(self) -> int:
+        """The time in Unix milliseconds."""
+        return self._native.now_ms()
+
+
+class BudgetState(TypedDict):
+    """One budget of the ledger, as plain integers."""
+
+    allocated: int
+    remaining: int
+    reserved: int
+    spent: int
+    debt: int
+    overdraft_limit: int
+    is_over_limit: bool
+    status: str
+
+
+class TestServer:
+    """A server on a free port over a fresh ledger; a context manager."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    def __init__(self, seed: Seed, clock: ManualClock | None = None) -> None:
+        """Starts it; `seed` is the document of `cycles serve --seed` as a dict or YAML text."""
+        text = seed if isinstance(seed, str) else json.dumps(seed)
+        self._native = _native.TestServer(text, clock._native if clock is not None else None)
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens."""
+        return self._native.base_url
+
+    @property
+    def admin_key(self) -> str:
+        """The key of the governance plane."""
+        return self._native.admin_key
+
+    def api_key(self, name: str | None = None) -> str:
+        """The secret of the seed's key `name`, by default of its first."""
+        return self._native.api_key(name)
+
+    def client(
+        self,
+        key: str | None = None,
+        transport: Transport = "http",
+        config: Mapping[str, Any] | None = None,
+    ) -> CyclesClient:
+        """A sync client, over HTTP or right at the server's ledger."""
+        return CyclesClient._wrap(self._native_client(key, transport, config))
+
+    def async_client(
+        self,
+        key: str | None = None,
+        transport: Transport = "http",
+        config: Mapping[str, Any] | None = None,
+    ) -> AsyncCyclesClient:
+        """An async client, over HTTP or right at the server's ledger."""
+        return AsyncCyclesClient._wrap(self._native_client(key, transport, config))
+
+    def wait_for(self, operation: str, count: int, timeout_ms: int = 5000) -> None:
+        """Blocks until the authority has answered `operation` successfully `count` times.
+
+        Raises `TimeoutError` when that does not happen in `timeout_ms` of real time.
+        """
+        if not self._native.wait_for(operation, count, timeout_ms):
+            raise TimeoutError(
+                f"too few answers operation={operation} count={self.count(operation)} needed={count}"
+            )
+
+    def count(self, operation: str) -> int:
+        """How often the authority has answered `operation` successfully."""
+        return self._native.count(operation)
+
+    def budget(self, scope: str, unit: Unit | str) -> BudgetState:
+        """The ledger's state of one budget."""
+        state: BudgetState = json.loads(self._native.budget(scope, str(unit)))
+        return state
+
+    def shutdown(self) -> None:
+        """Stops listening and lets requests under way end."""
+        self._native.shutdown()
+
+    def __enter__(self) -> Self:
+        """The server itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops the server."""
+        self.shutdown()
+
+    def _native_client(
+        self, key: str | None, transport: Transport, config: Mapping[str, Any] | None
+    ) -> _native.Client:
+        return self._native.client(key, transport, json.dumps(dict(config or {})))
