@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from runcycles import _native
 from runcycles.client import AsyncCyclesClient, CyclesClient
 from runcycles.embedded import Seed
+from runcycles.exceptions import CyclesTransportError
 from runcycles.models import Unit
 
 if TYPE_CHECKING:
@@ -104,10 +105,10 @@ class TestServer:
 
         Raises `TimeoutError` when that does not happen in `timeout_ms` of real time.
         """
-        if not self._native.wait_for(operation, count, timeout_ms):
-            raise TimeoutError(
-                f"too few answers operation={operation} count={self.count(operation)} needed={count}"
-            )
+        try:
+            self._native.wait_for(operation, count, timeout_ms)
+        except CyclesTransportError as error:
+            raise TimeoutError(str(error)) from None
 
     def count(self, operation: str) -> int:
         """How often the authority has answered `operation` successfully."""

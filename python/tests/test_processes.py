@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import json
 import os
 import signal
 import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -454,17 +457,65 @@ async def in_flight():
         assert [finish(process) for process in [script(source), script(source)]] == ["done", "done"]
 
 
+class SlowToCommit(BaseHTTPRequestHandler):
+    """Answers a commit only when the client's process is on its way out, and still there."""
+
+    protocol_version = "HTTP/1.1"
+    exiting = threading.Event()
+    outlived: list[bool] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        tokens = {"unit": "TOKENS", "amount": 100}
+        if self.path.endswith("/commit"):
+            self.exiting.wait(30)
+            self.connection.settimeout(0.5)
+            try:
+                self.outlived.append(self.connection.recv(1) != b"")
+            except TimeoutError:
+                self.outlived.append(True)
+            self.answer({"status": "COMMITTED", "charged": tokens})
+        else:
+            self.answer(
+                {
+                    "decision": "ALLOW",
+                    "reservation_id": "r-1",
+                    "affected_scopes": ["tenant:acme"],
+                    "reserved": tokens,
+                    "expires_at_ms": 4_000_000_000_000,
+                    "remaining_ttl_ms": 60_000,
+                }
+            )
+
+    def answer(self, body: dict[str, object]) -> None:
+        encoded = json.dumps(body).encode()
+        with contextlib.suppress(BrokenPipeError):
+            self.send_response(200)
+            self.send_header("content-length", str(len(encoded)))
+            self.end_headers()
+            self.wfile.write(encoded)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.mark.parametrize("client", ["held", "forgotten"])
-def test_settlements_under_way_are_waited_for_at_exit(
-    script: Script, server: TestServer, client: str
-) -> None:
-    source = f"""
-import asyncio, gc
+def test_settlements_under_way_are_waited_for_at_exit(script: Script, client: str) -> None:
+    class Handler(SlowToCommit):
+        exiting = threading.Event()
+        outlived: list[bool] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as slow:
+        serving = threading.Thread(target=slow.serve_forever)
+        serving.start()
+        source = f"""
+import asyncio, atexit, gc
 from runcycles import AsyncCyclesClient, CyclesConfig, cycles
+atexit.register(print, "exiting", flush=True)
 held = []
 
 async def main():
-    client = AsyncCyclesClient(CyclesConfig({server.base_url!r}, {server.api_key()!r}))
+    client = AsyncCyclesClient(CyclesConfig("http://127.0.0.1:{slow.server_port}", "k"))
     if {client!r} == "held":
         held.append(client)
 
@@ -481,5 +532,11 @@ async def main():
 asyncio.run(main())
 gc.collect()
 """
-    finish(script(source))
-    assert balance(server) == (940, 0, 60)
+        process = script(source)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "exiting\n"
+        Handler.exiting.set()
+        finish(process)
+        slow.shutdown()
+        serving.join()
+    assert Handler.outlived == [True]

@@ -178,16 +178,6 @@ pub(crate) fn spawn<T: Send + 'static>(
     Ok(future)
 }
 
-/// A future of the running loop that is completed already.
-pub(crate) fn ready<'py>(
-    py: Python<'py>,
-    value: impl IntoPyObject<'py>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let future = running_loop(py)?.call_method0(intern!(py, "create_future"))?;
-    future.call_method1(intern!(py, "set_result"), (value,))?;
-    Ok(future)
-}
-
 /// Bridges by the address of their loop. An entry keeps its loop alive, so an
 /// address is never reused while it is in here.
 static BRIDGES: Mutex<Option<HashMap<usize, Py<Bridge>>>> = Mutex::new(None);

@@ -106,20 +106,18 @@ impl Client {
     fn begin(&self, py: Python<'_>, request: &str) -> PyResult<Guard> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let dry_run = request.dry_run == Some(true);
             let begun = block(py, async move { document::begin(&client, request).await })?;
-            begun.map(|guard| Guard::new(py, guard, dry_run)).map_err(raise)
+            begun.map(Guard::new).map_err(raise)
         })
     }
 
     fn begin_async<'py>(&self, py: Python<'py>, request: &str) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let dry_run = request.dry_run == Some(true);
             // Goes on when cancelled: only a guard that arrives can be released.
             let work = async move { document::begin(&client, request).await };
             bridge::spawn(py, OnCancel::GoOn, work, move |py, begun| {
-                object(py, begun.map(|guard| Guard::new(py, guard, dry_run)).map_err(raise)?)
+                object(py, begun.map(Guard::new).map_err(raise)?)
             })
         })
     }

@@ -8,34 +8,27 @@ use runcycles::document::{self, CommitDocument, SettlementDocument};
 use crate::bridge::{self, OnCancel};
 use crate::client::{object, parse, raise};
 use crate::errors::{self, caught};
-use crate::runtime::{self, block};
-
-/// What settling an inherited guard comes to.
-const INHERITED: &str = r#"{"outcome":"nothing_to_settle","response":null,"error":null}"#;
+use crate::runtime::block;
 
 /// Settles at most once; released when it is dropped unsettled.
 #[pyclass(frozen, module = "runcycles._native")]
 pub(crate) struct Guard {
     inner: Arc<document::Guard>,
-    era: u64,
-    #[pyo3(get)]
-    dry_run: bool,
 }
 
 impl Guard {
-    pub(crate) fn new(py: Python<'_>, guard: document::Guard, dry_run: bool) -> Self {
-        Self { inner: Arc::new(guard), era: runtime::era_number(py), dry_run }
-    }
-
-    /// The core's guard; `None` in a forked child, where it still belongs to
-    /// the parent, which will settle it.
-    fn own(&self, py: Python<'_>) -> Option<Arc<document::Guard>> {
-        (self.era == runtime::era_number(py)).then(|| Arc::clone(&self.inner))
+    pub(crate) fn new(guard: document::Guard) -> Self {
+        Self { inner: Arc::new(guard) }
     }
 }
 
 #[pymethods]
 impl Guard {
+    #[getter]
+    fn dry_run(&self) -> bool {
+        self.inner.is_dry_run()
+    }
+
     fn context(&self) -> PyResult<String> {
         caught(|| Ok(self.inner.context().to_string()))
     }
@@ -43,7 +36,7 @@ impl Guard {
     fn commit(&self, py: Python<'_>, request: &str) -> PyResult<String> {
         caught(|| {
             let request = read(request)?;
-            let Some(guard) = self.own(py) else { return Ok(INHERITED.to_owned()) };
+            let guard = Arc::clone(&self.inner);
             written(&block(py, async move { guard.commit(request).await })?)
         })
     }
@@ -51,13 +44,14 @@ impl Guard {
     fn commit_async<'py>(&self, py: Python<'py>, request: &str) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
             let request = read(request)?;
-            settling(py, self.own(py), |guard| async move { guard.commit(request).await })
+            let guard = Arc::clone(&self.inner);
+            settling(py, async move { guard.commit(request).await })
         })
     }
 
     fn release(&self, py: Python<'_>, reason: Option<String>) -> PyResult<String> {
         caught(|| {
-            let Some(guard) = self.own(py) else { return Ok(INHERITED.to_owned()) };
+            let guard = Arc::clone(&self.inner);
             written(&block(py, async move { guard.release(reason).await })?)
         })
     }
@@ -67,24 +61,18 @@ impl Guard {
         py: Python<'py>,
         reason: Option<String>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        caught(|| settling(py, self.own(py), |guard| async move { guard.release(reason).await }))
+        caught(|| {
+            let guard = Arc::clone(&self.inner);
+            settling(py, async move { guard.release(reason).await })
+        })
     }
 }
 
-fn settling<F>(
+fn settling(
     py: Python<'_>,
-    guard: Option<Arc<document::Guard>>,
-    settle: impl FnOnce(Arc<document::Guard>) -> F,
-) -> PyResult<Bound<'_, PyAny>>
-where
-    F: Future<Output = SettlementDocument> + Send + 'static,
-{
-    match guard {
-        Some(guard) => bridge::spawn(py, OnCancel::GoOn, settle(guard), |py, settled| {
-            object(py, written(&settled)?)
-        }),
-        None => bridge::ready(py, INHERITED),
-    }
+    settle: impl Future<Output = SettlementDocument> + Send + 'static,
+) -> PyResult<Bound<'_, PyAny>> {
+    bridge::spawn(py, OnCancel::GoOn, settle, |py, settled| object(py, written(&settled)?))
 }
 
 fn read(request: &str) -> PyResult<CommitDocument> {

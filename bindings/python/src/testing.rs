@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cycles_protocol::{Clock, Operation};
-use cycles_testkit::{TestServerError, budget_document, client_document};
+use cycles_protocol::Clock;
+use cycles_testkit::{
+    TestServerError, budget_document, client_document, count_document, wait_for_document,
+};
 use pyo3::prelude::*;
 
 use crate::client::{Client, raise, read_config};
@@ -100,24 +102,28 @@ impl TestServer {
         })
     }
 
-    /// Whether `operation` was answered successfully `count` times in time.
+    /// Waits until `operation` was answered successfully `count` times.
     fn wait_for(
         &self,
         py: Python<'_>,
         operation: &str,
         count: usize,
         timeout_ms: u64,
-    ) -> PyResult<bool> {
+    ) -> PyResult<()> {
         caught(|| {
-            let operation = parse_operation(operation)?;
-            let server = Arc::clone(self.server()?);
+            let (server, operation) = (Arc::clone(self.server()?), operation.to_owned());
             let timeout = Duration::from_millis(timeout_ms);
-            block(py, async move { server.wait_for(operation, count, timeout).await })
+            let waited =
+                block(
+                    py,
+                    async move { wait_for_document(&server, &operation, count, timeout).await },
+                )?;
+            waited.map_err(raise)
         })
     }
 
     fn count(&self, operation: &str) -> PyResult<usize> {
-        caught(|| Ok(self.server()?.count(parse_operation(operation)?)))
+        caught(|| count_document(self.server()?, operation).map_err(raise))
     }
 
     fn budget(&self, scope: &str, unit: &str) -> PyResult<String> {
@@ -149,12 +155,6 @@ impl Drop for TestServer {
             std::mem::forget(self.server.take());
         }
     }
-}
-
-fn parse_operation(name: &str) -> PyResult<Operation> {
-    Operation::parse(name).ok_or_else(|| {
-        errors::validation(&format!("operation is not one of the nine operation={name:?}"))
-    })
 }
 
 fn refused(error: TestServerError) -> PyErr {

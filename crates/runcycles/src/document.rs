@@ -364,6 +364,12 @@ impl Guard {
         context
     }
 
+    /// Whether nothing is held, so that the guarded function must not run.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        matches!(&*self.state.lock(), State::DryRun)
+    }
+
     /// Commits; the estimate where no actual is given. An actual that makes no
     /// sense (negative, another unit) is replaced by the estimate and marked in
     /// the metadata, since the work has run and the spend must be booked.
@@ -409,6 +415,9 @@ impl Guard {
     fn take(&self) -> Result<ReservationGuard, SettlementDocument> {
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Settled) {
+            State::Live(guard) if guard.is_inherited() => {
+                Err(SettlementDocument::new("nothing_to_settle"))
+            }
             State::Live(guard) => Ok(*guard),
             State::DryRun => {
                 *state = State::DryRun;

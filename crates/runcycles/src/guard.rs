@@ -228,6 +228,11 @@ impl ReservationGuard {
         Ok(answer.value)
     }
 
+    /// Whether this is a forked child's copy: the parent settles, the child does not.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.owner != std::process::id()
+    }
+
     /// From here on, dropping the guard does nothing.
     fn disarm(&mut self) {
         self.settled = true;
@@ -239,7 +244,7 @@ impl ReservationGuard {
 
 impl Drop for ReservationGuard {
     fn drop(&mut self) {
-        if self.settled || self.owner != std::process::id() {
+        if self.settled || self.is_inherited() {
             return;
         }
         self.disarm();

@@ -7,11 +7,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Counts settlements in the background, so that a flush can wait for them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pending(Arc<Inner>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    /// The tasks that count down run in this process; a forked child has none.
+    owner: u32,
     count: AtomicUsize,
     changed: Notify,
 }
@@ -20,6 +22,13 @@ struct Inner {
 #[derive(Debug)]
 pub(crate) struct InFlight(Arc<Inner>);
 
+impl Default for Pending {
+    fn default() -> Self {
+        let (count, changed) = (AtomicUsize::default(), Notify::default());
+        Self(Arc::new(Inner { owner: std::process::id(), count, changed }))
+    }
+}
+
 impl Pending {
     pub(crate) fn begin(&self) -> InFlight {
         self.0.count.fetch_add(1, Ordering::AcqRel);
@@ -27,7 +36,7 @@ impl Pending {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.count.load(Ordering::Acquire)
+        if self.0.owner == std::process::id() { self.0.count.load(Ordering::Acquire) } else { 0 }
     }
 
     /// Waits until nothing is under way, at most `timeout`; answers what is left.

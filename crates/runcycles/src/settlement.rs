@@ -1,7 +1,9 @@
 //! Whether, when and with which key a commit, an event or a release leaves the
 //! process. Decided here and nowhere else.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -52,10 +54,15 @@ pub(crate) async fn commit(held: Held, request: CommitRequest) -> Settlement {
     // actual is known: it runs on its own and is only waited for.
     let in_flight = held.client.pending().begin();
     let (answer, settled) = tokio::sync::oneshot::channel();
-    tokio::spawn(async move {
+    let mut work = Box::pin(async move {
         let _in_flight = in_flight;
         run(held, request, answer).await;
     });
+    // In process the first poll is the last, and a task would cost more than the call.
+    let finished = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
+    if !finished {
+        tokio::spawn(work);
+    }
     settled.await.unwrap_or_else(|_| {
         Settlement::Pending(Error::internal("settlement was stopped by the runtime's shutdown"))
     })
