@@ -33,6 +33,7 @@ impl Server {
             .args(["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--seed"])
             .arg(repo.path(seed))
             .env("RUST_LOG", "warn")
+            .env("CYCLES_ADMIN_API_KEY", "cyc_demo_admin")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -18,10 +18,6 @@ import dev.runcycles.testing.ManualClock
  */
 public class CyclesClient internal constructor(internal val core: CyclesCore) : AutoCloseable {
 
-    init {
-        NativeThreads.stayAttached()
-    }
-
     /** The same client for threads instead of coroutines. */
     public val blocking: BlockingCyclesClient = BlockingCyclesClient(this)
 
@@ -41,7 +37,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      */
     public suspend fun dryRun(options: CyclesOptions): DryRunResult =
         native { core.guard(options.json(dryRun = true)) }.use { guard ->
-            native { guard.reserve() }
+            awaitNative { guard.reserve() }
             DryRunResult(Json.readObject(native { guard.context() }))
         }
 
@@ -82,7 +78,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      *
      * @return how many are left
      */
-    public suspend fun flush(timeoutMs: Long): Long = native { core.flush(timeoutMs.toULong()).toLong() }
+    public suspend fun flush(timeoutMs: Long): Long = awaitNative { core.flush(timeoutMs.toULong()).toLong() }
 
     /** Stops the client; further calls fail. Settlements in flight are not waited for: see [flush]. */
     override fun close(): Unit = native { core.shutdown() }
@@ -94,7 +90,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         body: Map<String, Any?>? = null,
     ): CyclesResponse {
         val fields = query.withoutNulls().map { (name, value) -> Field(name, value.toString()) }
-        return CyclesResponse.of(native { core.send(operation, reservationId, fields, body?.let(Json::write)) })
+        return CyclesResponse.of(awaitNative { core.send(operation, reservationId, fields, body?.let(Json::write)) })
     }
 
     public companion object {

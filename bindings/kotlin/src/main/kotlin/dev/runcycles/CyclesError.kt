@@ -1,8 +1,5 @@
 package dev.runcycles
 
-import dev.runcycles.ffi.InternalException
-import dev.runcycles.ffi.NativeException
-
 /** What the core says of an error; the same fields in every language. */
 internal data class ErrorReport(
     val kind: String,
@@ -99,12 +96,3 @@ internal fun cyclesError(report: Map<String, Any?>, cause: Throwable? = null): C
         cause = cause,
     ),
 )
-
-/** Runs a native [call]; its errors, panics included, come out as [CyclesError]. */
-internal inline fun <T> native(call: () -> T): T = try {
-    call()
-} catch (error: NativeException.Report) {
-    throw cyclesError(Json.readObject(error.msg), error)
-} catch (panic: InternalException) {
-    throw CyclesInternalError(ErrorReport("Internal", panic.message ?: "the native core failed", cause = panic))
-}

@@ -23,7 +23,7 @@ public suspend fun <T> withCycles(
     actual: ((T) -> Amount)? = null,
     block: suspend (CyclesContext) -> T,
 ): T = native { client.core.guard(options.json(dryRun = false)) }.use { guard ->
-    native { guard.reserve() }
+    awaitNative { guard.reserve() }
     val context = CyclesContext(guard)
     val outcome = outcome(context, block)
     context.end()
@@ -60,13 +60,13 @@ private suspend fun Guard.commit(context: CyclesContext, actual: Amount?) {
         "metrics" to context.metrics?.document(),
         "metadata" to context.commitMetadata,
     ).withoutNulls()
-    context.settlement = Settlement(Json.readObject(native { commit(Json.write(report)) }))
+    context.settlement = Settlement(Json.readObject(awaitNative { commit(Json.write(report)) }))
 }
 
 // The name of the error's class and not its message: that may hold what must not leave the process.
 private suspend fun Guard.releaseAfter(error: Throwable, context: CyclesContext) {
     try {
-        context.settlement = Settlement(Json.readObject(native { release(error.javaClass.simpleName) }))
+        context.settlement = Settlement(Json.readObject(awaitNative { release(error.javaClass.simpleName) }))
     } catch (cancelled: CancellationException) {
         // Only the waiting ended; the release is on its way.
     } catch (failed: CyclesError) {

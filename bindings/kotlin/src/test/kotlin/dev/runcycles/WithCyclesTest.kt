@@ -192,6 +192,18 @@ class WithCyclesTest {
     }
 
     @Test
+    fun `no code of the caller runs on the core's threads`() = onServer(Transport.HTTP) { fixture ->
+        fun assertOurThread() =
+            assertTrue(Thread.currentThread().stackTrace.none { it.className.startsWith("com.sun.jna") })
+        withContext(Dispatchers.Unconfined) {
+            fixture.client.withCycles(tokens(100)) { assertOurThread() }
+            assertOurThread()
+            fixture.client.getBalances(mapOf("tenant" to "acme"))
+            assertOurThread()
+        }
+    }
+
+    @Test
     fun `concurrent calls never spend more than the budget`() = onServer(Transport.LOCAL) { fixture ->
         val outcomes = coroutineScope {
             List(50) {

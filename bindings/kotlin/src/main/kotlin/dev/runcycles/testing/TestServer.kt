@@ -4,6 +4,7 @@ import dev.runcycles.CyclesClient
 import dev.runcycles.CyclesConfig
 import dev.runcycles.CyclesUnit
 import dev.runcycles.Json
+import dev.runcycles.awaitNative
 import dev.runcycles.native
 import kotlinx.coroutines.runBlocking
 import dev.runcycles.ffi.TestServer as NativeTestServer
@@ -62,7 +63,7 @@ public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClo
      * @throws dev.runcycles.CyclesError after [timeoutMs] milliseconds
      */
     public suspend fun waitFor(operation: String, count: Long, timeoutMs: Long = 5_000): Unit =
-        native { native.waitFor(operation, count.toULong(), timeoutMs.toULong()) }
+        awaitNative { native.waitFor(operation, count.toULong(), timeoutMs.toULong()) }
 
     /** [waitFor] for threads. */
     @JvmOverloads
