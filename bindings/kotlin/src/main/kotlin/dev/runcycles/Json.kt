@@ -25,7 +25,8 @@ internal object Json {
         is Amount -> element(value.document())
         is String -> JsonPrimitive(value)
         is Boolean -> JsonPrimitive(value)
-        is Double, is Float -> (value as Number).toDouble().let { if (it.isFinite()) JsonPrimitive(it) else JsonPrimitive("$it") }
+        is Double -> if (value.isFinite()) JsonPrimitive(value) else JsonPrimitive("$value")
+        is Float -> element(value.toDouble())
         is Number -> JsonPrimitive(value)
         // Ids, instants, enums: as they print. A commit must not fail for its metadata.
         else -> JsonPrimitive(value.toString())

@@ -32,7 +32,8 @@ class JavaUsageTest {
     @Test
     void guardsACall() throws Exception {
         try (CyclesClient client = CyclesClient.embedded(SEED, config())) {
-            String result = client.getBlocking().withCycles(options(100), text -> Amount.tokens(text.length()), context -> {
+            BlockingCyclesClient blocking = client.getBlocking();
+            String result = blocking.withCycles(options(100), text -> Amount.tokens(text.length()), context -> {
                 assertSame(context, CyclesContext.current());
                 return "hello";
             });

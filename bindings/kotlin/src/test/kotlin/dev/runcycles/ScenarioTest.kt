@@ -34,16 +34,13 @@ class ScenarioTest {
 
     @Test
     fun `the runner refuses what it does not know`() {
-        fun scenario(steps: String) =
-            Scenario.parse("x", "id: x\ntitle: t\nseed: {tenants: [{tenant_id: acme}], keys: [{name: d, secret: cyc_test_d, tenant_id: acme}]}\nsteps:\n  $steps")
+        val seed = "{tenants: [{tenant_id: acme}], keys: [{name: d, secret: cyc_test_d, tenant_id: acme}]}"
+        val call = "- call: {operation: get_reservation, reservation_id: r}"
+        fun scenario(steps: String) = Scenario.parse("x", "id: x\ntitle: t\nseed: $seed\nsteps:\n  $steps")
         assertThrows<IllegalArgumentException> { scenario("- gaurd: {}").run(Transport.LOCAL) }
         assertThrows<IllegalArgumentException> { scenario("- advance_ms: 1\n    expect: {}").run(Transport.LOCAL) }
-        assertThrows<IllegalArgumentException> {
-            scenario("- call: {operation: get_reservation, reservation_id: r}\n    expect: {stat: 404}").run(Transport.LOCAL)
-        }
-        assertThrows<AssertionError> {
-            scenario("- call: {operation: get_reservation, reservation_id: r}\n    expect: {status: 200}").run(Transport.LOCAL)
-        }
+        assertThrows<IllegalArgumentException> { scenario("$call\n    expect: {stat: 404}").run(Transport.LOCAL) }
+        assertThrows<AssertionError> { scenario("$call\n    expect: {status: 200}").run(Transport.LOCAL) }
         assertThrows<IllegalArgumentException> { Scenario.parse("y", "id: x\ntitle: t\nseed: {}\nsteps: []") }
     }
 
