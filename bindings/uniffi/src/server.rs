@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cycles_protocol::{Error as Refusal, Operation};
-use cycles_testkit::{TestServerError, budget_document, client_document};
+use cycles_testkit::{
+    TestServerError, budget_document, client_document, count_document, wait_for_document,
+};
 use runcycles::ErrorReport;
 
 use crate::client::CyclesCore;
@@ -69,23 +70,17 @@ impl TestServer {
         timeout_ms: u64,
     ) -> Result<(), NativeError> {
         let server = Arc::clone(&self.server);
-        let name = self::operation(&operation)?;
         let timeout = Duration::from_millis(timeout_ms);
-        let expected = usize::try_from(count).unwrap_or(usize::MAX);
-        let reached =
-            runtime::detached(async move { server.wait_for(name, expected, timeout).await });
-        if reached.await? {
-            return Ok(());
-        }
-        let seen = self.server.count(name);
-        Err(problem(format!(
-            "not answered in time operation={operation} expected={count} seen={seen} timeout_ms={timeout_ms}"
-        )))
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let waited = runtime::detached(async move {
+            wait_for_document(&server, &operation, count, timeout).await
+        });
+        Ok(waited.await??)
     }
 
     /// How often `operation` was answered successfully.
     pub fn count(&self, operation: String) -> Result<u64, NativeError> {
-        Ok(self.server.count(self::operation(&operation)?) as u64)
+        Ok(count_document(&self.server, &operation)? as u64)
     }
 
     /// The budget of `scope` in `unit`, as JSON of flat integers.
@@ -97,14 +92,6 @@ impl TestServer {
     pub fn shutdown(&self) {
         runtime::block(self.server.shutdown());
     }
-}
-
-fn operation(name: &str) -> Result<Operation, NativeError> {
-    Operation::parse(name).ok_or_else(|| problem(format!("no such operation operation={name:?}")))
-}
-
-fn problem(message: String) -> NativeError {
-    ErrorReport::from(Refusal::config(message)).into()
 }
 
 impl From<TestServerError> for NativeError {

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::build::{self, cargo_in, kotlin, python};
+use crate::build::{self, kotlin, python};
 use crate::language::Language;
 use crate::repo::{PROFILE, Repo};
 use crate::run::run_and_keep;
@@ -74,12 +74,7 @@ fn median(runs: &Value, name: &str) -> Result<f64> {
 
 fn program(repo: &Repo, language: Language) -> Result<Command> {
     Ok(match language {
-        Language::Rust => {
-            let mut command = cargo_in(repo, "run");
-            command.args(["--quiet", "--locked", "--profile", PROFILE, "--package", "xtask"]);
-            command.args(["--example", "bench"]);
-            command
-        }
+        Language::Rust => build::example(repo, "bench"),
         Language::Python => {
             let mut command = python::interpreter(repo);
             command.arg("examples/bench/python/bench.py");

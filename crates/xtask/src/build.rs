@@ -26,24 +26,34 @@ pub(crate) fn run(repo: &Repo, languages: &[Language]) -> Result<bool> {
 
 /// Builds all crates and bindings.
 pub(crate) fn workspace(repo: &Repo) -> Result<()> {
-    run_command(
-        cargo_in(repo, "build")
-            .args(["--workspace", "--profile", PROFILE, "--locked"])
-            .args(FEATURES),
-    )
+    run_command(cargo_in(repo, "build").args(EVERYTHING).args(["--lib", "--bins", "--examples"]))
 }
 
-/// The same features in every invocation: otherwise cargo builds things twice.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "runcycles-uniffi/cli"];
+/// What every cargo call says, so that all of them find the same things built. The
+/// examples belong to it: only with them, or with tests, does cargo unify features
+/// with those of `dev-dependencies`, as `cargo test` will (`docs/adr/0003`).
+pub(crate) const EVERYTHING: [&str; 6] =
+    ["--workspace", "--locked", "--profile", PROFILE, "--features", "runcycles-uniffi/cli"];
+
+/// An example of the workspace, ready to start.
+pub(crate) fn example(repo: &Repo, name: &str) -> Command {
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    Command::new(repo.artifact("examples").join(file))
+}
 
 /// Makes one language's package usable from the working copy.
 pub(crate) fn package(repo: &Repo, language: Language) -> Result<()> {
-    match language {
-        Language::Rust => Ok(()),
-        Language::Python => python::build(repo),
-        Language::Node => node::build(repo),
-        Language::Kotlin => kotlin::build(repo),
+    if repo.packaged.borrow().contains(&language) {
+        return Ok(());
     }
+    match language {
+        Language::Rust => {}
+        Language::Python => python::build(repo)?,
+        Language::Node => node::build(repo)?,
+        Language::Kotlin => kotlin::build(repo)?,
+    }
+    repo.packaged.borrow_mut().push(language);
+    Ok(())
 }
 
 /// `cargo SUBCOMMAND`, in the working copy.

@@ -13,7 +13,7 @@ use anyhow::Result;
 use crate::build::{self, cargo_in, kotlin, node, python};
 use crate::language::Language;
 use crate::readme;
-use crate::repo::{PROFILE, Repo, in_ci};
+use crate::repo::{Repo, in_ci};
 use crate::report::{self, Report};
 use crate::run::run as run_command;
 
@@ -31,12 +31,12 @@ pub(crate) fn run(repo: &Repo) -> Report {
     }
     report.check("cargo fmt", || ok(run_command(cargo_in(repo, "fmt").args(["--all", "--check"]))));
     report.check("clippy", || {
-        ok(run_command(
-            cargo_in(repo, "clippy")
-                .args(["--workspace", "--all-targets", "--locked", "--profile", PROFILE])
-                .args(build::FEATURES)
-                .args(["--", "-D", "warnings"]),
-        ))
+        ok(run_command(cargo_in(repo, "clippy").args(build::EVERYTHING).args([
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ])))
     });
     for (language, name, check) in LANGUAGES {
         match language.missing() {

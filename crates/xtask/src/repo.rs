@@ -1,10 +1,13 @@
 //! Where things are.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+
+use crate::language::Language;
 
 /// The profile that everything is built with (`docs/adr/0003`).
 pub(crate) const PROFILE: &str = "ci";
@@ -17,6 +20,8 @@ pub(crate) struct Repo {
     pub(crate) target: PathBuf,
     /// What `cargo metadata --no-deps` says of the workspace.
     pub(crate) metadata: Value,
+    /// Languages whose packages this process has built already.
+    pub(crate) packaged: RefCell<Vec<Language>>,
 }
 
 impl Repo {
@@ -36,7 +41,12 @@ impl Repo {
             let path = metadata[name].as_str().with_context(|| format!("no {name} in metadata"))?;
             Ok::<_, anyhow::Error>(PathBuf::from(path))
         };
-        Ok(Self { root: folder("workspace_root")?, target: folder("target_directory")?, metadata })
+        Ok(Self {
+            root: folder("workspace_root")?,
+            target: folder("target_directory")?,
+            metadata,
+            packaged: RefCell::default(),
+        })
     }
 
     /// A path inside the working copy.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use crate::build::{self, cargo_in, kotlin, node, python};
 use crate::count::{self, Count};
 use crate::language::Language;
-use crate::repo::{PROFILE, Repo, in_ci};
+use crate::repo::{Repo, in_ci};
 use crate::report::{Report, Row};
 use crate::run::run_and_keep;
 
@@ -93,19 +93,14 @@ fn failed(passed: u32) -> Count {
 
 /// How many tests ran, and whether the runner was content.
 fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
-    if let Some(language) = suite.language() {
-        build::package(repo, language)?;
-    }
     match suite {
         Suite::Rust => {
-            let finished = run_and_keep(
-                cargo_in(repo, "test")
-                    .args(["--workspace", "--profile", PROFILE, "--locked", "--no-fail-fast"])
-                    .args(build::FEATURES),
-            )?;
+            let finished =
+                run_and_keep(cargo_in(repo, "test").args(build::EVERYTHING).arg("--no-fail-fast"))?;
             Ok((count::cargo(&finished.stdout), finished.success))
         }
         Suite::Python => {
+            build::package(repo, Language::Python)?;
             let file = repo.target.join("pytest.xml");
             let _ = std::fs::remove_file(&file);
             let finished = run_and_keep(
@@ -117,13 +112,14 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             Ok((count::junit(&file)?, finished.success))
         }
         Suite::Node => {
+            build::package(repo, Language::Node)?;
             let finished = run_and_keep(node::npm(repo).args(["run", "--silent", "test"]))?;
             Ok((count::node(&finished.stdout), finished.success))
         }
         Suite::Kotlin => {
             let folder = repo.path("bindings/kotlin/target/surefire-reports");
             let _ = std::fs::remove_dir_all(&folder);
-            let finished = run_and_keep(kotlin::maven(repo, "bindings/kotlin").arg("test"))?;
+            let finished = kotlin::install_with_tests(repo)?;
             Ok((count::junit(&folder)?, finished.success))
         }
         Suite::Docs => Ok((Count::default(), true)),

@@ -8,35 +8,46 @@ use anyhow::Result;
 
 use super::library;
 use crate::repo::{PROFILE, Repo};
-use crate::run::run;
+use crate::run::{Finished, run, run_and_keep};
 
 const PACKAGE: &str = "bindings/kotlin";
 
 /// Makes the package usable by other Maven builds on this machine.
 pub(crate) fn build(repo: &Repo) -> Result<()> {
-    generate(repo)?;
     let inputs = [
         repo.path("bindings/kotlin/src"),
         repo.path("bindings/kotlin/pom.xml"),
         repo.artifact(&library("runcycles_uniffi")),
     ];
-    let stamp = repo.path("bindings/kotlin/target/xtask-installed");
-    if !fresh(&stamp, &inputs) {
+    if !fresh(&installed(repo), &inputs) {
+        generate(repo)?;
         run(maven(repo, PACKAGE).args(["-q", "install", "-DskipTests"]))?;
-        std::fs::write(&stamp, "")?;
+        std::fs::write(installed(repo), "")?;
     }
     Ok(())
+}
+
+/// [`build`], running the tests on the way: Maven compiles only once so.
+pub(crate) fn install_with_tests(repo: &Repo) -> Result<Finished> {
+    generate(repo)?;
+    let finished = run_and_keep(maven(repo, PACKAGE).arg("install"))?;
+    if finished.success {
+        std::fs::write(installed(repo), "")?;
+    }
+    Ok(finished)
+}
+
+/// Made whenever the package has been installed.
+fn installed(repo: &Repo) -> PathBuf {
+    repo.path("bindings/kotlin/target/xtask-installed")
 }
 
 /// Builds a Maven project that uses the package; answers its jar, which starts.
 pub(crate) fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
     let target = repo.path(project).join("target");
     let stamp = target.join("xtask-packaged");
-    let inputs = [
-        repo.path(project).join("src"),
-        repo.path(project).join("pom.xml"),
-        repo.path("bindings/kotlin/target/xtask-installed"),
-    ];
+    let inputs =
+        [repo.path(project).join("src"), repo.path(project).join("pom.xml"), installed(repo)];
     if !fresh(&stamp, &inputs) {
         run(maven(repo, project).args(["-q", "package"]))?;
         std::fs::write(&stamp, "")?;

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::build::{self, cargo_in, kotlin, python};
+use crate::build::{self, kotlin, python};
 use crate::language::Language;
 use crate::readme;
-use crate::repo::{PROFILE, Repo, in_ci};
+use crate::repo::{Repo, in_ci};
 use crate::report::{self, Report};
 use crate::run::run_and_keep;
 
@@ -42,12 +42,7 @@ fn quickstart(repo: &Repo, language: Language) -> Result<bool> {
 
 fn program(repo: &Repo, language: Language) -> Result<Command> {
     Ok(match language {
-        Language::Rust => {
-            let mut command = cargo_in(repo, "run");
-            command.args(["--quiet", "--locked", "--profile", PROFILE, "--package", "xtask"]);
-            command.args(["--example", "quickstart"]);
-            command
-        }
+        Language::Rust => build::example(repo, "quickstart"),
         Language::Python => {
             let mut command = python::interpreter(repo);
             command.arg("examples/quickstart/python/quickstart.py");

@@ -13,7 +13,8 @@ import kotlinx.coroutines.withContext
  * [CyclesContext.settlement]. Cancelling the coroutine during a settlement does not undo it; it
  * goes on without the caller.
  *
- * @param actual what the result cost, in the estimate's unit; without it the estimate is committed
+ * @param actual what the result cost, in the estimate's unit; without it, or where it
+ *   throws, the estimate is committed
  * @throws BudgetExceededError if a budget does not have the estimate; the block did not run
  * @throws CyclesError if the reservation could not be made for another reason; the block did not run
  */
@@ -29,10 +30,7 @@ public suspend fun <T> withCycles(
     context.end()
     outcome.fold(
         onSuccess = { result ->
-            // The money is spent even if `actual` cannot say how much: then it is the estimate.
-            val cost = runCatching { actual?.invoke(result) }
-            guard.commit(context, cost.getOrNull())
-            cost.getOrThrow()
+            guard.commit(context, actual?.let { cost -> runCatching { cost(result) } })
             result
         },
         onFailure = { error ->
@@ -54,9 +52,13 @@ private suspend fun <T> outcome(context: CyclesContext, block: suspend (CyclesCo
     }
 }
 
-private suspend fun Guard.commit(context: CyclesContext, actual: Amount?) {
+/**
+ * The money is spent even if [actual] cannot say how much: what is no amount makes the core commit
+ * the estimate and say so in the metadata.
+ */
+private suspend fun Guard.commit(context: CyclesContext, actual: Result<Amount>?) {
     val report = mapOf(
-        "actual" to actual?.document(),
+        "actual" to actual?.fold({ it.document() }, { "threw ${it.javaClass.simpleName}" }),
         "metrics" to context.metrics?.document(),
         "metadata" to context.commitMetadata,
     ).withoutNulls()
