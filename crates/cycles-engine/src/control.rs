@@ -3,12 +3,14 @@
 mod api_keys;
 mod budgets;
 mod fund;
+mod policies;
 mod seed;
 mod tenants;
 
 use cycles_protocol::control::{
     ApiKeyCreateRequest, ApiKeyCreateResponse, BudgetCreateRequest, BudgetFundingRequest,
-    BudgetFundingResponse, BudgetLedger, BudgetRef, Created, Tenant, TenantCreateRequest,
+    BudgetFundingResponse, BudgetLedger, BudgetRef, Created, Policy, PolicyCreateRequest, Tenant,
+    TenantCreateRequest,
 };
 use cycles_protocol::{Control, Error, Principal};
 
@@ -41,6 +43,10 @@ impl Control for Engine {
         request: BudgetFundingRequest,
     ) -> Result<BudgetFundingResponse, Error> {
         self.fund_budget_now(budget, request)
+    }
+
+    fn create_policy(&self, request: PolicyCreateRequest) -> Result<Policy, Error> {
+        self.create_policy_now(request)
     }
 
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {

@@ -24,4 +24,6 @@ mod time;
 
 pub use engine::Engine;
 pub use local::LocalAuthority;
-pub use seed::{Seed, SeedAmount, SeedBudget, SeedError, SeedKey, SeedTenant};
+pub use seed::{
+    Seed, SeedAmount, SeedBudget, SeedCaps, SeedError, SeedKey, SeedLease, SeedPolicy, SeedTenant,
+};

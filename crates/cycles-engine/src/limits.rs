@@ -20,6 +20,12 @@ pub(crate) const REPLAYS_MAX: usize = 100_000;
 pub(crate) const DECISION_REPLAY_MS: i64 = DAY_MS;
 /// semantics 2.10: the record of an event is kept for 30 days.
 pub(crate) const EVENT_REPLAY_MS: i64 = 30 * DAY_MS;
+/// Policies of one tenant; every new reservation looks through them.
+pub(crate) const POLICIES_MAX: usize = 1_000;
+/// Open reservations that a refusal looks at, those that expire first, to say
+/// when budget returns. Some tens of microseconds; where others are in the way
+/// of those that matter, it stays unsaid.
+pub(crate) const HINT_HOLDS_MAX: usize = 256;
 /// semantics 2.13: default expiry of a key.
 pub(crate) const KEY_EXPIRY_MS: i64 = 90 * DAY_MS;
 /// Longest cursor that is decoded: two scopes' length and then some.

@@ -6,33 +6,19 @@ mod balances;
 mod commit;
 mod create;
 mod decide;
+mod denial;
 mod event;
 mod extend;
 mod get;
 mod list;
 mod release;
 
-use cycles_ledger::{Refusal, admission};
-use cycles_protocol::Unit;
+use cycles_protocol::{Caps, Decision};
 
-use crate::store::TenantState;
+use denial::Asked;
 
-/// Says which of the two it is when no scope has a budget in the unit.
-fn name_missing(refusal: Refusal, state: &TenantState, scopes: &[String]) -> Refusal {
-    match refusal {
-        Refusal::NoBudget => {
-            admission::no_budget(scopes.iter().map(|scope| state.budgets.units(scope)))
-        }
-        refusal => refusal,
-    }
-}
-
-/// A refusal of new work as an error.
-fn refuse(
-    refusal: Refusal,
-    state: &TenantState,
-    scopes: &[String],
-    unit: Unit,
-) -> cycles_protocol::Error {
-    state.refuse(name_missing(refusal, state, scopes), scopes, unit)
+/// The decision on work that may go on; spec: caps stand with
+/// `ALLOW_WITH_CAPS` and nowhere else.
+const fn decision(caps: Option<&Caps>) -> Decision {
+    if caps.is_some() { Decision::AllowWithCaps } else { Decision::Allow }
 }

@@ -1,15 +1,20 @@
-//! A starting state in YAML or JSON: tenants, keys and budgets.
+//! A starting state in YAML or JSON: tenants, keys, budgets and policies.
+
+mod amount;
+mod policy;
 
 use std::fmt;
 
 use cycles_protocol::control::{BudgetStatus, TenantStatus};
-use cycles_protocol::{Amount, CommitOveragePolicy, JsonMap, Unit};
-use serde::de::{self, Deserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit};
+use serde::{Deserialize, Serialize};
+
+pub use amount::SeedAmount;
+pub use policy::{SeedCaps, SeedLease, SeedPolicy};
 
 /// What an authority starts with (`cycles serve --seed FILE`).
 ///
-/// Tenants that only keys or budgets mention are created too.
+/// Tenants that only keys, budgets or policies mention are created too.
 ///
 /// ```
 /// let seed = cycles_engine::Seed::from_yaml(
@@ -28,6 +33,8 @@ pub struct Seed {
     pub keys: Vec<SeedKey>,
     /// Budgets in any state.
     pub budgets: Vec<SeedBudget>,
+    /// Policies; of equals, the later one wins.
+    pub policies: Vec<SeedPolicy>,
 }
 
 /// A tenant of a [`Seed`]; its id needs only the subject's characters.
@@ -124,82 +131,9 @@ pub struct SeedBudget {
     /// Overage policy of this budget, if it sets one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_overage_policy: Option<CommitOveragePolicy>,
-}
-
-/// An amount in a seed: an integer in the budget's unit, or exact dollars.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SeedAmount {
-    /// In the budget's unit.
-    Units(i64),
-    /// Like `$1.00`; only for `USD_MICROCENTS`. Kept without the sign.
-    Dollars(String),
-}
-
-impl SeedAmount {
-    /// The amount in `unit`.
-    ///
-    /// # Errors
-    /// Says why it is none.
-    pub fn in_unit(&self, unit: Unit) -> Result<i64, String> {
-        match (self, unit) {
-            (Self::Units(amount), _) => Ok(*amount),
-            (Self::Dollars(text), Unit::UsdMicrocents) => {
-                Amount::usd(text).map(|amount| amount.amount).map_err(|e| e.message().to_owned())
-            }
-            (Self::Dollars(text), _) => {
-                Err(format!("dollars are only for USD_MICROCENTS amount=${text} unit={unit}"))
-            }
-        }
-    }
-}
-
-impl From<i64> for SeedAmount {
-    fn from(amount: i64) -> Self {
-        Self::Units(amount)
-    }
-}
-
-impl Serialize for SeedAmount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Units(amount) => serializer.serialize_i64(*amount),
-            Self::Dollars(text) => serializer.serialize_str(&format!("${text}")),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for SeedAmount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AmountVisitor;
-        impl Visitor<'_> for AmountVisitor {
-            type Value = SeedAmount;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an integer from 0 to 9223372036854775807, or dollars like $1.00")
-            }
-
-            fn visit_i64<E: de::Error>(self, amount: i64) -> Result<SeedAmount, E> {
-                if amount < 0 {
-                    return Err(E::invalid_value(de::Unexpected::Signed(amount), &self));
-                }
-                Ok(SeedAmount::Units(amount))
-            }
-
-            fn visit_u64<E: de::Error>(self, amount: u64) -> Result<SeedAmount, E> {
-                i64::try_from(amount)
-                    .map(SeedAmount::Units)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(amount), &self))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SeedAmount, E> {
-                text.strip_prefix('$')
-                    .filter(|dollars| Amount::usd(dollars).is_ok())
-                    .map(|dollars| SeedAmount::Dollars(dollars.to_owned()))
-                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
-            }
-        }
-        deserializer.deserialize_any(AmountVisitor)
-    }
+    /// Caps of whatever draws on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caps: Option<SeedCaps>,
 }
 
 /// Why a seed cannot be used: names the line and column, or the entry.

@@ -2,12 +2,14 @@
 
 mod budgets;
 mod keys;
+mod policies;
 mod replays;
 mod reservations;
 mod tenant;
 
 pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
 pub(crate) use keys::{ApiKey, Keys};
+pub(crate) use policies::{PolicyRow, PolicyTable};
 pub(crate) use replays::{Endpoint, ReplayKey, Replays, Stored, mismatch};
 pub(crate) use reservations::{Record, Reservations, Settled, Settlement, snapshot};
 pub(crate) use tenant::{Owners, Tenant, TenantState};

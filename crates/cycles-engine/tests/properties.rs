@@ -6,8 +6,9 @@ mod fixture;
 
 use cycles_protocol::control::{BudgetFundingRequest, BudgetLedger, BudgetRef, FundingOperation};
 use cycles_protocol::{
-    Amount, Authority, CommitOveragePolicy, CommitRequest, Control, EventCreateRequest,
-    ListReservationsParams, ReservationCreateRequest, ReservationId, ReservationStatus, Subject,
+    Amount, Authority, CommitOveragePolicy, CommitRequest, Control, Decision, DecisionRequest,
+    DecisionResponse, EventCreateRequest, IdempotencyKey, ListReservationsParams,
+    ReservationCreateRequest, ReservationCreateResponse, ReservationId, ReservationStatus, Subject,
     Unit,
 };
 use fixture::{Client, action, budget, call, client, now, start};
@@ -19,10 +20,13 @@ const SCOPES: [&str; 3] =
 const SEED: &str = "
 keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
 budgets:
-  - {scope: 'tenant:acme', unit: TOKENS, allocated: 500, overdraft_limit: 100}
-  - {scope: 'tenant:acme/workspace:w', unit: TOKENS, allocated: 200}
-  - {scope: 'tenant:acme/workspace:w/agent:a', unit: TOKENS, allocated: 100, overdraft_limit: 30}
+  - {scope: 'tenant:acme', unit: TOKENS, allocated: 500, overdraft_limit: 100, caps: {at_utilization: 50, max_tokens: 50}}
+  - {scope: 'tenant:acme/workspace:w', unit: TOKENS, allocated: 200, caps: {at_utilization: 80, max_tokens: 20}}
+  - {scope: 'tenant:acme/workspace:w/agent:a', unit: TOKENS, allocated: 100, overdraft_limit: 30, caps: {max_tokens: 80}}
 ";
+
+/// From which percentage of which scope on the seed caps how many tokens.
+const CAPS: [(i128, i64); 3] = [(50, 50), (80, 20), (0, 80)];
 
 #[derive(Debug, Clone, Copy)]
 enum Command {
@@ -72,6 +76,25 @@ fn subject(depth: usize) -> Subject {
     }
 }
 
+/// The caps of an answer are the strictest of those whose threshold the
+/// balances that it shows have reached.
+fn caps_fit(answer: &ReservationCreateResponse) {
+    let balances = answer.balances.as_ref().unwrap();
+    let applying = balances.iter().zip(CAPS).filter(|(balance, (from, _))| {
+        let amount = |amount: Option<Amount>| i128::from(amount.unwrap().amount);
+        let used = amount(balance.spent) + amount(balance.reserved) + amount(balance.debt);
+        let percent = match amount(balance.allocated) {
+            0 => 100,
+            allocated => used * 100 / allocated,
+        };
+        percent >= *from
+    });
+    let expected = applying.map(|(_, (_, max_tokens))| max_tokens).min();
+    let caps = answer.caps.as_ref();
+    assert_eq!(caps.and_then(|caps| caps.max_tokens), expected, "{answer:?}");
+    assert_eq!(answer.decision == Decision::AllowWithCaps, caps.is_some());
+}
+
 /// One run: every reservation that was ever made, and the engine.
 struct Run {
     engine: cycles_engine::Engine,
@@ -100,7 +123,10 @@ impl Run {
                     .overage_policy(policy)
                     .build();
                 let answer = self.client.reserve(request);
-                let made = answer.ok().and_then(|answer| answer.reservation_id);
+                let made = answer.ok().and_then(|answer| {
+                    caps_fit(&answer);
+                    answer.reservation_id
+                });
                 self.made.extend(made.clone());
                 made.is_some()
             }
@@ -142,6 +168,17 @@ impl Run {
                 true
             }
         }
+    }
+
+    /// What a reservation would be answered.
+    fn decide(&self, depth: usize, amount: i64) -> DecisionResponse {
+        let request = DecisionRequest::builder()
+            .idempotency_key(IdempotencyKey::random())
+            .subject(subject(depth))
+            .action(action())
+            .estimate(Amount::tokens(amount))
+            .build();
+        now(self.client.0.decide(&call(), request)).unwrap().value
     }
 
     fn budgets(&self) -> Vec<BudgetLedger> {
@@ -200,5 +237,37 @@ proptest! {
         for budget in run.budgets() {
             prop_assert_eq!(budget.reserved.amount, 0);
         }
+    }
+
+    /// A denial's hint is the first moment at which the same request is allowed;
+    /// without a hint, nothing that is held would make it so.
+    #[test]
+    fn a_hint_is_exact(
+        commands in prop::collection::vec(command(), 1..40),
+        depth in 1..=3usize,
+        amount in 1..300i64,
+    ) {
+        let (engine, clock) = start(SEED);
+        let mut run = Run { client: client(&engine), engine, clock, made: Vec::new() };
+        for command in commands {
+            run.apply(command);
+        }
+        let denied = run.decide(depth, amount);
+        if denied.reason_code.as_deref() != Some("BUDGET_EXCEEDED") {
+            prop_assert_eq!(denied.retry_after_ms, None);
+            return Ok(());
+        }
+        let Some(wait) = denied.retry_after_ms else {
+            let never = run.budgets().into_iter().take(depth).any(|budget| {
+                let all = budget.remaining.amount.checked_add(budget.reserved.amount);
+                all.is_some_and(|all| all < amount)
+            });
+            prop_assert!(never, "all that is held would cover it");
+            return Ok(());
+        };
+        run.clock.advance(wait - 1);
+        prop_assert_eq!(run.decide(depth, amount).decision, Decision::Deny);
+        run.clock.advance(1);
+        prop_assert!(run.decide(depth, amount).decision.is_allowed());
     }
 }

@@ -39,7 +39,7 @@ fn any_starting_state() {
 
 #[test]
 fn json_is_yaml_and_a_seed_survives_the_way_there_and_back() {
-    let text = r#"{"tenants":[{"tenant_id":"Acme_1","metadata":{"a":1}}],"keys":[{"name":"k","secret":"s","tenant_id":"Acme_1","scope_filter":["agent:*"]}],"budgets":[{"scope":"tenant:Acme_1","unit":"USD_MICROCENTS","allocated":"$1.00"}]}"#;
+    let text = r#"{"tenants":[{"tenant_id":"Acme_1","metadata":{"a":1}}],"keys":[{"name":"k","secret":"s","tenant_id":"Acme_1","scope_filter":["agent:*"]}],"budgets":[{"scope":"tenant:Acme_1","unit":"USD_MICROCENTS","allocated":"$1.00","caps":{"at_utilization":80,"max_tokens":5}}],"policies":[{"scope_pattern":"tenant:Acme_1/*","priority":1,"caps":{"cooldown_ms":5},"reservation_ttl_override":{"max_extensions":0},"status":"DISABLED"}]}"#;
     let seed = Seed::from_yaml(text).unwrap();
     assert!(load(text).is_ok());
     assert_eq!(Seed::from_yaml(&serde_json::to_string(&seed).unwrap()).unwrap(), seed);
@@ -94,4 +94,33 @@ fn entries_that_cannot_be_used_are_named() {
     refused(&key("name: b, secret: r, tenant_id: T"), &["keys[1]", "case"]);
     refused(&key("name: b, secret: r, tenant_id: t, permissions: [nope]"), &["keys[1]", "nope"]);
     refused(&key("name: b, secret: r, tenant_id: t, scope_filter: [nope]"), &["keys[1]", "nope"]);
+}
+
+#[test]
+fn caps_and_policies_that_cannot_be_used_are_named() {
+    let budget = |caps: &str| {
+        format!("budgets:\n  - {{scope: 'tenant:t', unit: TOKENS, allocated: 1, caps: {{{caps}}}}}")
+    };
+    refused(&budget("at_utilization: 101"), &["budgets[0]", "at_utilization"]);
+    refused(&budget("at_utilization: -1"), &["line 2"]);
+    refused(&budget("at_utilization: 79.5"), &["line 2"]);
+    refused(&budget("max_token: 5"), &["line 2", "max_token"]);
+    refused(&budget("max_tokens: -5"), &["budgets[0]", "caps.max_tokens"]);
+    let policy = |fields: &str| format!("policies:\n  - {{scope_pattern: 'tenant:t/*', {fields}}}");
+    refused(&policy("caps: {at_utilization: 101}"), &["policies[0]", "at_utilization"]);
+    refused(&policy("caps: {cooldown_ms: -1}"), &["policies[0]", "caps.cooldown_ms"]);
+    refused(&policy("priority: -1"), &["policies[0]", "priority"]);
+    refused(&policy("status: PAUSED"), &["policies[0]", "status"]);
+    refused(&policy("tenant_id: u"), &["policies[0]", "another tenant"]);
+    refused(&policy("effective_from: soon"), &["policies[0]", "effective_from"]);
+    refused(&policy("commit_overage_policy: MAYBE"), &["policies[0]", "commit_overage_policy"]);
+    refused(&policy("rate_limits: {}"), &["line 2", "rate_limits"]);
+    refused(&policy("reservation_ttl_override: {ttl: 1}"), &["line 2", "ttl"]);
+    refused(&policy("reservation_ttl_override: {max_ttl_ms: 1}"), &["policies[0]", "max_ttl_ms"]);
+    refused("policies: [{scope_pattern: 'agent:*'}]", &["policies[0]", "tenant_id"]);
+    refused("policies: [{tenant_id: t, scope_pattern: 'team:x'}]", &["policies[0]", "pattern"]);
+    refused(
+        "policies: [{tenant_id: t, name: a, scope_pattern: '*'}, {tenant_id: t, name: a, scope_pattern: '*'}]",
+        &["policies[1]", "name"],
+    );
 }

@@ -154,6 +154,14 @@ impl Budget {
         self.overage_policy
     }
 
+    /// Whether at least `percent` of it is charged, held or owed. Nothing of an
+    /// empty budget is left, so it is used in full.
+    #[must_use]
+    pub fn is_used_to(&self, percent: u8) -> bool {
+        let used = i128::from(self.spent) + i128::from(self.reserved) + i128::from(self.debt);
+        used * 100 >= i128::from(percent) * i128::from(self.allocated)
+    }
+
     /// The same budget, frozen (`true`) or active again (`false`).
     ///
     /// # Errors

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::budget::Opening;
     use crate::fixtures::{self, NOW};
-    use crate::{Reserve, Reserved, reserve};
+    use crate::{Reserve, Reserved, Terms, reserve};
     use cycles_protocol::control::TenantStatus;
     use cycles_protocol::{CommitOveragePolicy, ReservationStatus, Unit};
 
@@ -70,7 +70,8 @@ mod tests {
             grace_ms: None,
             overage_policy: Some(CommitOveragePolicy::Reject),
         };
-        reserve::reserve(&TenantSettings::default(), &budgets, &command, NOW).unwrap()
+        reserve::reserve(&TenantSettings::default(), &Terms::default(), &budgets, &command, NOW)
+            .unwrap()
     }
 
     fn try_commit(held: &Reserved, actual: Amount, now: i64) -> Result<Committed, Refusal> {

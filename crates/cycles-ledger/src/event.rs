@@ -2,7 +2,7 @@
 
 use cycles_protocol::CommitOveragePolicy;
 
-use crate::{Budgets, Refusal, TenantSettings, admission, overage, policy};
+use crate::{Budgets, Refusal, TenantSettings, Terms, admission, overage, policy};
 
 /// The budgets after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub struct Applied {
 /// In this order: tenant, no budget at all, closed, frozen, overage policy.
 pub fn apply(
     tenant: &TenantSettings,
+    terms: &Terms,
     budgets: &Budgets,
     request: Option<CommitOveragePolicy>,
     actual: i64,
@@ -30,7 +31,7 @@ pub fn apply(
         return Err(Refusal::NoBudget);
     }
     admission::refuse_closed_or_frozen(budgets)?;
-    let policy = policy::resolve(request, budgets, tenant);
+    let policy = policy::overage(request, terms, budgets, tenant);
     let charge = overage::charge(budgets, policy, None, actual)?;
     Ok(Applied { budgets: charge.budgets, charged: charge.charged })
 }
@@ -45,9 +46,11 @@ mod tests {
     #[test]
     fn it_still_applies_at_zero_and_over_limit() {
         let tenant = TenantSettings::default();
-        let first = apply(&tenant, &fixtures::budgets(&[Opening::of(100)]), None, 150).unwrap();
+        let first =
+            apply(&tenant, &Terms::default(), &fixtures::budgets(&[Opening::of(100)]), None, 150)
+                .unwrap();
         assert_eq!(first.charged, 100);
-        let second = apply(&tenant, &first.budgets, None, 10).unwrap();
+        let second = apply(&tenant, &Terms::default(), &first.budgets, None, 10).unwrap();
         assert_eq!((second.charged, second.budgets), (0, first.budgets));
     }
 
@@ -56,7 +59,7 @@ mod tests {
         let frozen = Opening { status: BudgetStatus::Frozen, ..Opening::of(100) };
         let budgets = fixtures::budgets(&[Opening::of(100), frozen]);
         assert_eq!(
-            apply(&TenantSettings::default(), &budgets, None, 1),
+            apply(&TenantSettings::default(), &Terms::default(), &budgets, None, 1),
             Err(Refusal::BudgetFrozen { scope: 1 })
         );
     }

@@ -32,7 +32,9 @@ pub fn charge(
         return Err(Refusal::Overflow);
     }
     let overage = actual - held;
-    if overage <= 0 {
+    // spec: `EventCreateRequest.overage_policy`, REJECT: an event of 0 too is
+    // more than what remains, where that is negative
+    if overage <= 0 && (policy, estimate) != (CommitOveragePolicy::Reject, None) {
         return settle(budgets, held, actual, |_| Share::default());
     }
     match (policy, estimate) {

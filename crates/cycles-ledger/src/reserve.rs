@@ -2,7 +2,9 @@
 
 use cycles_protocol::{CommitOveragePolicy, Unit, limits};
 
-use crate::{Budget, Budgets, Refusal, Reservation, State, TenantSettings, admission, policy};
+use crate::{
+    Budget, Budgets, Refusal, Reservation, State, TenantSettings, Terms, admission, policy,
+};
 
 /// What to hold, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -28,41 +30,51 @@ pub struct Reserved {
     pub reservation: Reservation,
 }
 
-/// Holds the estimate on every budget there is.
+/// The budgets with the estimate held on every one there is: what a decision
+/// without a reservation needs.
 ///
 /// # Errors
 /// See [`admission::admit`]; [`Refusal::Overflow`].
+pub fn hold(tenant: &TenantSettings, budgets: &Budgets, estimate: i64) -> Result<Budgets, Refusal> {
+    if estimate < 0 {
+        return Err(Refusal::Overflow);
+    }
+    admission::admit(tenant, budgets, estimate)?;
+    budgets.map(|_, budget| {
+        let reserved = budget.reserved.checked_add(estimate).ok_or(Refusal::Overflow)?;
+        Budget { reserved, ..budget }.checked()
+    })
+}
+
+/// Holds the estimate on every budget there is, under the terms of the policy
+/// that matches.
+///
+/// # Errors
+/// See [`hold`].
 pub fn reserve(
     tenant: &TenantSettings,
+    terms: &Terms,
     budgets: &Budgets,
     command: &Reserve,
     now: i64,
 ) -> Result<Reserved, Refusal> {
     let estimate = command.estimate;
-    if estimate < 0 {
-        return Err(Refusal::Overflow);
-    }
-    admission::admit(tenant, budgets, estimate)?;
-    // semantics 2.4: longer leases are cut silently
-    let ttl = command.ttl_ms.unwrap_or(tenant.ttl_ms_default).min(tenant.ttl_ms_max);
+    let after = hold(tenant, budgets, estimate)?;
+    let ttl = policy::ttl_ms(command.ttl_ms, terms, tenant);
     let grace_ms = command.grace_ms.unwrap_or(limits::GRACE_MS_DEFAULT);
     let expires_at = now.checked_add(ttl).ok_or(Refusal::Overflow)?;
     expires_at.checked_add(grace_ms).ok_or(Refusal::Overflow)?;
-    let after = budgets.map(|_, budget| {
-        let reserved = budget.reserved.checked_add(estimate).ok_or(Refusal::Overflow)?;
-        Budget { reserved, ..budget }.checked()
-    })?;
     let reservation = Reservation {
         state: State::Active,
         unit: command.unit,
         estimate,
         scopes: budgets.scopes(),
-        overage_policy: policy::resolve(command.overage_policy, budgets, tenant),
+        overage_policy: policy::overage(command.overage_policy, terms, budgets, tenant),
         created_at: now,
         expires_at,
         grace_ms,
         extensions: 0,
-        extensions_max: tenant.extensions_max,
+        extensions_max: terms.extensions_max.unwrap_or(tenant.extensions_max),
     };
     Ok(Reserved { budgets: after, reservation })
 }
@@ -80,6 +92,15 @@ mod tests {
         grace_ms: None,
         overage_policy: None,
     };
+
+    fn reserve(
+        tenant: &TenantSettings,
+        budgets: &Budgets,
+        command: &Reserve,
+        now: i64,
+    ) -> Result<Reserved, Refusal> {
+        super::reserve(tenant, &Terms::default(), budgets, command, now)
+    }
 
     #[test]
     fn the_hold_is_on_every_budget() {
@@ -110,6 +131,20 @@ mod tests {
         assert_eq!([lease(None), lease(Some(3_000)), lease(Some(9_000))], [2_000, 3_000, 5_000]);
         let made = reserve(&tenant, &budgets, &HOLD, NOW).unwrap().reservation;
         assert_eq!(made.extensions_max, 3);
+    }
+
+    #[test]
+    fn a_policys_terms_are_frozen_into_the_reservation() {
+        let terms = Terms {
+            overage_policy: Some(CommitOveragePolicy::Reject),
+            ttl_ms_default: Some(7_000),
+            extensions_max: Some(1),
+            ..Terms::default()
+        };
+        let (tenant, budgets) = (TenantSettings::default(), budgets(&[Opening::of(100)]));
+        let made = super::reserve(&tenant, &terms, &budgets, &HOLD, NOW).unwrap().reservation;
+        assert_eq!(made.overage_policy, CommitOveragePolicy::Reject);
+        assert_eq!((made.expires_at, made.extensions_max), (NOW + 7_000, 1));
     }
 
     #[test]

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorCode};
+use crate::limits;
+use crate::strict::{self, Validate};
+
 /// Constraints the caller is asked to keep (spec: `Caps`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caps {
@@ -34,6 +38,28 @@ impl Caps {
             _ => true,
         }
     }
+}
+
+impl Validate for Caps {
+    fn validate(&self) -> Result<(), Error> {
+        strict::not_negative("caps.max_tokens", self.max_tokens)?;
+        strict::not_negative("caps.max_steps_remaining", self.max_steps_remaining)?;
+        strict::not_negative("caps.cooldown_ms", self.cooldown_ms)?;
+        tools("caps.tool_allowlist", self.tool_allowlist.as_deref())?;
+        tools("caps.tool_denylist", self.tool_denylist.as_deref())
+    }
+}
+
+fn tools(field: &str, list: Option<&[String]>) -> Result<(), Error> {
+    let list = list.unwrap_or_default();
+    if list.len() > limits::TOOLS_MAX {
+        let (max, count) = (limits::TOOLS_MAX, list.len());
+        return Err(Error::new(
+            ErrorCode::InvalidRequest,
+            format!("at most {max} tools field={field} count={count}"),
+        ));
+    }
+    list.iter().try_for_each(|tool| strict::length(field, Some(tool), 0, limits::TOOL_NAME_MAX))
 }
 
 #[cfg(test)]

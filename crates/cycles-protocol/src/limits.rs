@@ -34,6 +34,11 @@ pub const EXTEND_BY_MS: std::ops::RangeInclusive<i64> = 1..=86_400_000;
 pub const EXTENSIONS_MAX_DEFAULT: i64 = 10;
 /// Longest release reason. spec: `ReleaseRequest.reason`
 pub const RELEASE_REASON_MAX: usize = 256;
+/// Longest name of a tool in caps. spec: `Caps.tool_allowlist.items`
+pub const TOOL_NAME_MAX: usize = 256;
+/// Most tools in one list of caps. Ours: the spec has none, and reservations
+/// keep the caps they were granted with.
+pub const TOOLS_MAX: usize = 256;
 /// Longest model version in metrics. spec: `StandardMetrics.model_version`
 pub const MODEL_VERSION_MAX: usize = 128;
 /// Page size and its bounds. spec: parameter `Limit`

@@ -94,8 +94,8 @@ fn runtime_plane() -> Router<AppState> {
 
 fn governance_plane() -> Router<AppState> {
     use Provisioning::{
-        CreateApiKey, CreateBudget, CreateTenant, FreezeBudget, FundBudget, LookupBudget,
-        UnfreezeBudget,
+        CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, FreezeBudget, FundBudget,
+        LookupBudget, UnfreezeBudget,
     };
     let on = |provisioning: Provisioning| {
         move |State(app): State<AppState>, request: Request| {
@@ -111,4 +111,5 @@ fn governance_plane() -> Router<AppState> {
         .route("/v1/admin/budgets/freeze", only_post(FreezeBudget))
         .route("/v1/admin/budgets/unfreeze", only_post(UnfreezeBudget))
         .route("/v1/admin/budgets/lookup", get(on(LookupBudget)))
+        .route("/v1/admin/policies", only_post(CreatePolicy))
 }

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use cycles_protocol::control::{
     ApiKeyCreateRequest, BudgetCreateRequest, BudgetFundingRequest, BudgetLedger, BudgetRef,
-    BudgetStatusTransitionRequest, Created, TenantCreateRequest,
+    BudgetStatusTransitionRequest, Created, PolicyCreateRequest, ScopePattern, TenantCreateRequest,
 };
 use cycles_protocol::strict::{self, Validate};
 use cycles_protocol::{Call, Error, ErrorCode, Permission, Principal, Unit, scope};
@@ -29,6 +29,7 @@ pub(crate) enum Provisioning {
     FreezeBudget,
     UnfreezeBudget,
     LookupBudget,
+    CreatePolicy,
 }
 
 /// Answers one provisioning request.
@@ -64,6 +65,7 @@ impl Exchange<'_> {
             Provisioning::FreezeBudget => self.set_budget_frozen(true).await,
             Provisioning::UnfreezeBudget => self.set_budget_frozen(false).await,
             Provisioning::LookupBudget => self.lookup_budget(),
+            Provisioning::CreatePolicy => self.create_policy().await,
         }
     }
 
@@ -130,14 +132,31 @@ impl Exchange<'_> {
         let budget: BudgetLedger = self.app.control().get_budget(&budget)?;
         Ok(answer::json(self.call, StatusCode::OK, &budget))
     }
+
+    async fn create_policy(self) -> Result<Response, Error> {
+        access::permission(&self.call.principal, Permission::PoliciesWrite)?;
+        let mut request: PolicyCreateRequest = read(&self.parts, self.body).await?;
+        let pattern = ScopePattern::parse(&request.scope_pattern)?;
+        let tenant = owner(&self.call.principal, request.tenant_id.take())?;
+        if let Some(named) = pattern.tenant() {
+            same_tenant(&self.call.principal, &format!("tenant:{named}"), &tenant)?;
+        }
+        // Wherever the pattern starts, it names scopes of this tenant only.
+        let scopes = format!("tenant:{tenant}/{pattern}");
+        access::scope(&self.call.principal, &scopes)?;
+        request.tenant_id = Some(tenant);
+        let policy = self.app.control().create_policy(request)?;
+        Ok(answer::json(self.call, StatusCode::CREATED, &policy))
+    }
 }
 
 // governance spec: `security` of each operation.
 const fn accepts(provisioning: Provisioning) -> Accepts {
     match provisioning {
-        Provisioning::CreateBudget | Provisioning::FundBudget | Provisioning::LookupBudget => {
-            Accepts::Either
-        }
+        Provisioning::CreateBudget
+        | Provisioning::FundBudget
+        | Provisioning::LookupBudget
+        | Provisioning::CreatePolicy => Accepts::Either,
         _ => Accepts::Admin,
     }
 }
@@ -151,7 +170,8 @@ fn budget_ref(pairs: &[(String, String)]) -> Result<BudgetRef, Error> {
     BudgetRef::new(scope, Unit::parse(unit))
 }
 
-/// Whose budget is to be made. governance spec: `BudgetCreateRequest.tenant_id`
+/// Whose budget or policy is to be made. governance spec:
+/// `BudgetCreateRequest.tenant_id`, `PolicyCreateRequest.tenant_id`
 fn owner(principal: &Principal, tenant_id: Option<String>) -> Result<String, Error> {
     match (principal, tenant_id) {
         (Principal::Tenant { tenant_id, .. }, None) => Ok(tenant_id.clone()),

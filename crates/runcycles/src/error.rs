@@ -193,7 +193,7 @@ impl From<Refusal> for Error {
     fn from(error: Refusal) -> Self {
         let message = error.message().to_owned();
         let request_id = error.request_id().map(str::to_owned);
-        let retry_after = error.retry_after();
+        let retry_after = hint(&error);
         match (error.kind(), error.code()) {
             (ErrorKind::Unreachable | ErrorKind::OutcomeUnknown, _) => {
                 Self::Transport(TransportError {
@@ -221,6 +221,13 @@ impl From<Refusal> for Error {
             },
         }
     }
+}
+
+/// When trying again may help: the header, else what a live denial says of when
+/// budget comes back.
+fn hint(error: &Refusal) -> Option<Duration> {
+    let told = || error.details()?.get("retry_after_ms")?.as_u64().map(Duration::from_millis);
+    error.retry_after().or_else(told)
 }
 
 fn scopes(details: Option<&JsonMap>) -> Vec<String> {
@@ -326,8 +333,7 @@ impl From<&Refusal> for ErrorReport {
                 .and_then(|details| details.get("reason_code")?.as_str().map(str::to_owned)),
             request_id: error.request_id().map(str::to_owned),
             trace_id: error.trace_id().map(str::to_owned),
-            retry_after_ms: error
-                .retry_after()
+            retry_after_ms: hint(error)
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             details: error.details().cloned(),
         }
@@ -348,6 +354,13 @@ mod tests {
     fn samples_walk_all_kinds() {
         let kinds: Vec<_> = ErrorReport::samples().iter().map(|report| report.kind).collect();
         assert_eq!(kinds, ErrorReport::KINDS);
+    }
+
+    #[test]
+    fn a_denial_says_when_budget_comes_back() {
+        let refusal = Refusal::new(ErrorCode::BudgetExceeded, "m").detail("retry_after_ms", 1_500);
+        assert_eq!(ErrorReport::from(&refusal).retry_after_ms, Some(1_500));
+        assert_eq!(Error::from(refusal).retry_after(), Some(Duration::from_millis(1_500)));
     }
 
     #[test]

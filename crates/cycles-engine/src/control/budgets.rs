@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cycles_ledger::budget::Opening;
-use cycles_ledger::{Budget, Refusal};
+use cycles_ledger::{Budget, CapsRule, Refusal};
 use cycles_protocol::control::{
     BudgetCreateRequest, BudgetLedger, BudgetRef, BudgetStatus, TenantStatus,
 };
@@ -32,7 +32,7 @@ impl Engine {
             overage_policy: request.commit_overage_policy,
             ..Opening::of(request.allocated.amount)
         };
-        self.add_budget(&tenant, &scope, request.unit, opening)
+        self.add_budget(&tenant, &scope, request.unit, opening, None)
     }
 
     /// Adds a budget at a canonical scope of `tenant`.
@@ -42,6 +42,7 @@ impl Engine {
         scope: &str,
         unit: Unit,
         opening: Opening,
+        caps: Option<CapsRule>,
     ) -> Result<BudgetLedger, Error> {
         let (mut state, now) = self.turn(tenant)?;
         let scopes = [scope.to_owned()];
@@ -53,6 +54,7 @@ impl Engine {
             ledger_id: format!("ldg_{}", ids::random(&**self.random()).simple()),
             created_at: now,
             budget,
+            caps,
         };
         match state.budgets.insert(row) {
             Some(id) => Ok(ledger(&tenant.id, state.budgets.row(id))),

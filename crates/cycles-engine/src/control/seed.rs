@@ -2,12 +2,18 @@
 
 use std::collections::HashSet;
 
+use cycles_ledger::CapsRule;
 use cycles_ledger::budget::Opening;
-use cycles_protocol::control::{BudgetStatus, Created, TenantCreateRequest, TenantStatus};
+use cycles_protocol::control::{
+    BudgetStatus, Created, PolicyCreateRequest, PolicyStatus, ReservationTtlOverride, ScopePattern,
+    TenantCreateRequest, TenantStatus,
+};
+use cycles_protocol::strict::Validate;
 use cycles_protocol::{CommitOveragePolicy, Error, Unit, limits as wire, scope};
 
 use super::api_keys::permissions;
-use crate::seed::{Seed, SeedBudget, SeedError, SeedKey, SeedTenant};
+use super::policies::Beyond;
+use crate::seed::{Seed, SeedBudget, SeedCaps, SeedError, SeedKey, SeedPolicy, SeedTenant};
 use crate::store::ApiKey;
 use crate::{Engine, SeedAmount};
 use cycles_protocol::ScopeFilter;
@@ -28,6 +34,9 @@ impl Engine {
         }
         for (index, budget) in seed.budgets.iter().enumerate() {
             self.seed_budget(budget).map_err(|why| entry("budgets", index, &why))?;
+        }
+        for (index, policy) in seed.policies.iter().enumerate() {
+            self.seed_policy(index, policy).map_err(|why| entry("policies", index, &why))?;
         }
         Ok(())
     }
@@ -125,11 +134,7 @@ impl Engine {
             return Err("commit_overage_policy is not one that the spec names".to_owned());
         }
         let canonical = scope::canonical(&budget.scope).map_err(|error| text(&error))?;
-        // The id as it is spelled, where nothing else declared the tenant.
-        let spelled = scope::tenant(&budget.scope).unwrap_or_default();
-        if self.find_tenant(spelled).is_none() {
-            self.mentioned(spelled)?;
-        }
+        self.mentioned_by(&budget.scope)?;
         let amount = |amount: &Option<SeedAmount>| {
             amount.as_ref().map_or(Ok(0), |amount| amount.in_unit(unit))
         };
@@ -143,9 +148,75 @@ impl Engine {
             overage_policy: budget.commit_overage_policy,
         };
         let tenant = self.tenant_of(&canonical).map_err(|error| text(&error))?;
-        let added = self.add_budget(&tenant, &canonical, unit, opening);
+        let caps = match &budget.caps {
+            Some(caps) => rule(caps)?,
+            None => None,
+        };
+        let added = self.add_budget(&tenant, &canonical, unit, opening, caps);
         added.map(|_| ()).map_err(|error| text(&error))
     }
+
+    fn seed_policy(&self, index: usize, policy: &SeedPolicy) -> Result<(), String> {
+        let status = policy.status.unwrap_or(PolicyStatus::Active);
+        if status == PolicyStatus::Unknown {
+            return Err("status must be ACTIVE or DISABLED".to_owned());
+        }
+        let at_utilization = policy.caps.as_ref().map_or(Ok(0), threshold)?;
+        let lease = policy.reservation_ttl_override.map(|lease| ReservationTtlOverride {
+            default_ttl_ms: lease.default_ttl_ms,
+            max_ttl_ms: lease.max_ttl_ms,
+            max_extensions: lease.max_extensions,
+        });
+        let request = PolicyCreateRequest {
+            tenant_id: policy.tenant_id.clone(),
+            name: policy.name.clone().unwrap_or_else(|| format!("policies[{index}]")),
+            description: policy.description.clone(),
+            scope_pattern: policy.scope_pattern.clone(),
+            priority: policy.priority,
+            caps: policy.caps.as_ref().map(SeedCaps::caps),
+            commit_overage_policy: policy.commit_overage_policy,
+            reservation_ttl_override: lease,
+            rate_limits: None,
+            effective_from: policy.effective_from.clone(),
+            effective_until: policy.effective_until.clone(),
+        };
+        request.validate().map_err(|error| text(&error))?;
+        let pattern = ScopePattern::parse(&policy.scope_pattern).map_err(|error| text(&error))?;
+        match &policy.tenant_id {
+            Some(id) => self.mentioned(id)?,
+            None if pattern.tenant().is_some() => self.mentioned_by(&policy.scope_pattern)?,
+            None => {}
+        }
+        let add = || {
+            let tenant = self.policy_owner(policy.tenant_id.as_deref(), &pattern)?;
+            let beyond = Beyond { status, at_utilization };
+            let row = self.policy_row(request, pattern, beyond)?;
+            self.turn(&tenant)?.0.policies.insert(row)
+        };
+        add().map(|_| ()).map_err(|error| text(&error))
+    }
+
+    /// The tenant that a scope or pattern starts at, as it is spelled there
+    /// where nothing else declared it.
+    fn mentioned_by(&self, scope: &str) -> Result<(), String> {
+        let spelled = scope::tenant(scope).unwrap_or_default();
+        if self.find_tenant(spelled).is_none() { self.mentioned(spelled) } else { Ok(()) }
+    }
+}
+
+/// The caps of a budget.
+fn rule(caps: &SeedCaps) -> Result<Option<CapsRule>, String> {
+    let (at_utilization, caps) = (threshold(caps)?, caps.caps());
+    caps.validate().map_err(|error| text(&error))?;
+    Ok(CapsRule::new(at_utilization, caps))
+}
+
+fn threshold(caps: &SeedCaps) -> Result<u8, String> {
+    let percent = caps.at_utilization.unwrap_or(0);
+    if percent > 100 {
+        return Err(format!("at_utilization must be 0 to 100 percent at_utilization={percent}"));
+    }
+    Ok(percent)
 }
 
 fn entry(list: &str, index: usize, why: &str) -> SeedError {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use cycles_ledger::{Reserve, Reserved, reserve};
+use cycles_ledger::{Refusal, Reserve, Reserved, reserve};
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Amount, Call, Decision, Error, ErrorCode, Permission, ReservationCreateRequest,
+    Amount, Call, Caps, Decision, Error, ErrorCode, Permission, ReservationCreateRequest,
     ReservationCreateResponse, ReservationId, limits as wire, scope,
 };
 use uuid::Uuid;
 
-use super::{name_missing, refuse};
+use super::{Asked, decision};
 use crate::store::{Endpoint, Record, ReplayKey, Slots, Stored, TenantState, mismatch, snapshot};
 use crate::{Engine, access, ids, limits};
 
@@ -68,7 +68,16 @@ impl Engine {
 }
 
 impl Create {
-    fn decide(&self, state: &TenantState) -> Result<Reserved, cycles_ledger::Refusal> {
+    const fn asked(&self) -> Asked<'_> {
+        Asked {
+            scopes: self.scopes.as_slice(),
+            slots: &self.slots,
+            unit: self.request.estimate.unit,
+            now: self.now,
+        }
+    }
+
+    fn decide(&self, state: &TenantState) -> Result<(Reserved, Option<Arc<Caps>>), Refusal> {
         let command = Reserve {
             unit: self.request.estimate.unit,
             estimate: self.request.estimate.amount,
@@ -76,26 +85,29 @@ impl Create {
             grace_ms: self.request.grace_period_ms,
             overage_policy: self.request.overage_policy,
         };
-        reserve::reserve(&state.settings, &state.budgets.load(&self.slots), &command, self.now)
+        let policy = state.policies.in_force(&self.scopes, self.now);
+        let terms = policy.map(|policy| policy.terms).unwrap_or_default();
+        let budgets = state.budgets.load(&self.slots);
+        let reserved = reserve::reserve(&state.settings, &terms, &budgets, &command, self.now)?;
+        let caps = state.caps(policy, &self.slots, &reserved.budgets);
+        Ok((reserved, caps))
     }
 
     /// spec: DRY-RUN RESPONSE RULES
     fn evaluate(&self, state: &TenantState) -> Result<ReservationCreateResponse, Error> {
-        let denial = match self.decide(state) {
-            Ok(_) => None,
-            Err(refusal) => {
-                let refusal = name_missing(refusal, state, &self.scopes);
-                let reason = refusal.reason_code();
-                if reason.is_none() {
-                    return Err(state.refuse(refusal, &self.scopes, self.request.estimate.unit));
-                }
-                reason
+        let mut answer = ReservationCreateResponse::new(Decision::Deny, self.scopes.clone());
+        match self.decide(state) {
+            Ok((_, caps)) => {
+                answer.decision = decision(caps.as_deref());
+                answer.reserved = Some(self.request.estimate);
+                answer.caps = caps.map(Arc::unwrap_or_clone);
             }
-        };
-        let decision = if denial.is_some() { Decision::Deny } else { Decision::Allow };
-        let mut answer = ReservationCreateResponse::new(decision, self.scopes.clone());
-        answer.reserved = denial.is_none().then_some(self.request.estimate);
-        answer.reason_code = denial.map(str::to_owned);
+            Err(refusal) => {
+                let denial = self.asked().deny(refusal, state)?;
+                answer.reason_code = Some(denial.reason_code.to_owned());
+                answer.retry_after_ms = denial.retry_after_ms;
+            }
+        }
         let budgets = snapshot(&state.budgets.load(&self.slots));
         answer.balances = Some(state.budgets.balances(&self.slots, &budgets));
         Ok(answer)
@@ -106,9 +118,8 @@ impl Create {
         engine: &Engine,
         state: &mut TenantState,
     ) -> Result<(Uuid, ReservationCreateResponse), Error> {
-        let unit = self.request.estimate.unit;
-        let reserved =
-            self.decide(state).map_err(|refusal| refuse(refusal, state, &self.scopes, unit))?;
+        let (reserved, caps) =
+            self.decide(state).map_err(|refusal| self.asked().refuse(refusal, state))?;
         if state.reservations.open() >= limits::ACTIVE_MAX {
             return Err(Error::new(
                 ErrorCode::LimitExceeded,
@@ -124,6 +135,7 @@ impl Create {
             metadata: self.request.metadata,
             key: self.request.idempotency_key,
             hash: self.hash,
+            caps,
             first_expires_at: reserved.reservation.expires_at,
             first_budgets: snapshot(&reserved.budgets),
             settlement: None,
@@ -140,13 +152,14 @@ impl Create {
 /// it never says more than the lease that was answered.
 fn response(state: &TenantState, id: Uuid, record: &Record, now: i64) -> ReservationCreateResponse {
     let scopes = scope::derive(&record.subject, &state.record.tenant_id);
-    let mut answer = ReservationCreateResponse::new(Decision::Allow, scopes);
+    let mut answer = ReservationCreateResponse::new(decision(record.caps.as_deref()), scopes);
     let first =
         cycles_ledger::Reservation { expires_at: record.first_expires_at, ..record.reservation };
     answer.reservation_id = Some(ReservationId::new(ids::reservation(id)));
     answer.reserved = Some(Amount::new(first.unit, first.estimate));
     answer.expires_at_ms = Some(first.expires_at);
     answer.remaining_ttl_ms = Some(first.remaining_ttl_ms(now));
+    answer.caps = record.caps.as_deref().cloned();
     answer.balances = Some(state.budgets.balances(&record.slots, &record.first_budgets));
     answer
 }

@@ -1,13 +1,15 @@
 //! `POST /v1/decide`
 
-use cycles_ledger::admission;
+use std::sync::Arc;
+
+use cycles_ledger::reserve;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
     Call, Decision, DecisionRequest, DecisionResponse, Error, Permission, scope,
 };
 
-use super::name_missing;
+use super::{Asked, decision};
 use crate::store::{Endpoint, ReplayKey, Stored};
 use crate::{Engine, access, limits};
 
@@ -31,27 +33,31 @@ impl Engine {
             return Ok((**answer).clone());
         }
         let unit = request.estimate.unit;
-        let budgets = state.budgets.load(&state.budgets.slots(&scopes, unit));
-        let reason = match admission::admit(&state.settings, &budgets, request.estimate.amount) {
-            Ok(()) => None,
-            Err(refusal) => {
-                let refusal = name_missing(refusal, &state, &scopes);
-                let reason = refusal.reason_code();
-                // spec: a wrong unit is 400 here too; budget states never are
-                if reason.is_none() {
-                    return Err(state.refuse(refusal, &scopes, unit));
-                }
-                reason
-            }
-        };
-        let answer = DecisionResponse {
-            decision: if reason.is_some() { Decision::Deny } else { Decision::Allow },
+        let slots = state.budgets.slots(&scopes, unit);
+        let budgets = state.budgets.load(&slots);
+        let mut answer = DecisionResponse {
+            decision: Decision::Deny,
             caps: None,
-            reason_code: reason.map(str::to_owned),
+            reason_code: None,
             retry_after_ms: None,
-            affected_scopes: Some(scopes),
+            affected_scopes: None,
             cycles_evidence: None,
         };
+        match reserve::hold(&state.settings, &budgets, request.estimate.amount) {
+            Ok(budgets) => {
+                let policy = state.policies.in_force(&scopes, now);
+                let caps = state.caps(policy, &slots, &budgets);
+                answer.decision = decision(caps.as_deref());
+                answer.caps = caps.map(Arc::unwrap_or_clone);
+            }
+            Err(refusal) => {
+                let asked = Asked { scopes: &scopes, slots: &slots, unit, now };
+                let denial = asked.deny(refusal, &state)?;
+                answer.reason_code = Some(denial.reason_code.to_owned());
+                answer.retry_after_ms = denial.retry_after_ms;
+            }
+        }
+        answer.affected_scopes = Some(scopes);
         let stored = Stored::Decide(Box::new(answer.clone()));
         let until = now.saturating_add(limits::DECISION_REPLAY_MS);
         state.replays.insert(key, hash, stored, now, until);

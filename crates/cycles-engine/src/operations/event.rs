@@ -8,7 +8,7 @@ use cycles_protocol::{
     scope,
 };
 
-use super::refuse;
+use super::Asked;
 use crate::store::{Endpoint, ReplayKey, Stored, snapshot};
 use crate::{Engine, access, ids, limits};
 
@@ -34,8 +34,13 @@ impl Engine {
         let Amount { unit, amount, .. } = request.actual;
         let slots = state.budgets.slots(&scopes, unit);
         let budgets = state.budgets.load(&slots);
-        let applied = event::apply(&state.settings, &budgets, request.overage_policy, amount)
-            .map_err(|refusal| refuse(refusal, &state, &scopes, unit))?;
+        let policy = state.policies.in_force(&scopes, now);
+        let terms = policy.map(|policy| policy.terms).unwrap_or_default();
+        let applied =
+            event::apply(&state.settings, &terms, &budgets, request.overage_policy, amount)
+                .map_err(|refusal| {
+                    Asked { scopes: &scopes, slots: &slots, unit, now }.refuse(refusal, &state)
+                })?;
         let answer = EventCreateResponse {
             status: EventStatus::Applied,
             event_id: EventId::new(format!("evt_{}", ids::random(&**self.random()))),

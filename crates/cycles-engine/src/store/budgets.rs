@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use cycles_ledger::{Budget, Budgets, MAX_SCOPES, UnitSet};
+use cycles_ledger::{Budget, Budgets, CapsRule, MAX_SCOPES, ScopeSet, UnitSet};
 use cycles_protocol::{Amount, Balance, SignedAmount, Unit};
 
 /// One budget and what names it.
@@ -15,6 +15,7 @@ pub(crate) struct BudgetRow {
     pub(crate) ledger_id: String,
     pub(crate) created_at: i64,
     pub(crate) budget: Budget,
+    pub(crate) caps: Option<CapsRule>,
 }
 
 /// Where a budget stands in its tenant's table; budgets are never removed.
@@ -42,6 +43,15 @@ pub(crate) struct Slots([Option<BudgetId>; MAX_SCOPES]);
 impl Slots {
     fn ids(&self) -> impl Iterator<Item = BudgetId> {
         self.0.iter().copied().flatten()
+    }
+
+    /// The scopes whose budget both have. The same scope stands at the same
+    /// position in every subject that derives it.
+    pub(crate) fn shared(&self, other: &Self) -> ScopeSet {
+        let pairs = self.0.iter().zip(&other.0).enumerate();
+        pairs
+            .filter(|(_, (one, other))| one.is_some() && one == other)
+            .fold(ScopeSet::default(), |set, (position, _)| set.with(position))
     }
 }
 
@@ -100,6 +110,12 @@ impl BudgetTable {
     /// The snapshot that a command reads.
     pub(crate) fn load(&self, slots: &Slots) -> Budgets {
         Budgets::new(slots.0.map(|id| Some(self.row(id?).budget)))
+    }
+
+    /// The caps that the budgets carry, with their positions.
+    pub(crate) fn caps(&self, slots: &Slots) -> impl Iterator<Item = (usize, &CapsRule)> {
+        let slots = slots.0.into_iter().enumerate();
+        slots.filter_map(|(position, id)| Some((position, self.row(id?).caps.as_ref()?)))
     }
 
     /// Writes what a command changed.

@@ -1,11 +1,12 @@
 //! A tenant's reservations, open and ended.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use cycles_ledger::{Budget, Budgets, Reservation, State};
 use cycles_protocol::canonical::PayloadHash;
 use cycles_protocol::{
-    Action, Amount, IdempotencyKey, JsonMap, ReservationDetail, ReservationId, Subject, scope,
+    Action, Amount, Caps, IdempotencyKey, JsonMap, ReservationDetail, ReservationId, Subject, scope,
 };
 use uuid::Uuid;
 
@@ -22,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) metadata: Option<JsonMap>,
     pub(crate) key: IdempotencyKey,
     pub(crate) hash: PayloadHash,
+    /// The caps that the create answered.
+    pub(crate) caps: Option<Arc<Caps>>,
     /// The expiry that the create answered; extensions move the live one.
     pub(crate) first_expires_at: i64,
     /// The budgets that the create answered.
@@ -124,6 +127,11 @@ impl Reservations {
     /// How many hold budget.
     pub(crate) fn open(&self) -> usize {
         self.due.len()
+    }
+
+    /// Those that hold budget, in the order in which they expire.
+    pub(crate) fn by_expiry(&self) -> impl Iterator<Item = &Record> {
+        self.due.iter().filter_map(|(_, id)| self.get(*id))
     }
 
     pub(crate) fn insert(&mut self, id: Uuid, record: Record) {

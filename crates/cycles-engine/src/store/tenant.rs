@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cycles_ledger::{Place, Refusal, TenantSettings, expire};
+use cycles_ledger::{Budgets, Place, Refusal, TenantSettings, caps, expire};
 use cycles_protocol::control::Tenant as TenantRecord;
-use cycles_protocol::{Error, ErrorCode, ReservationId, Unit, limits as wire};
+use cycles_protocol::{Caps, Error, ErrorCode, ReservationId, Unit, limits as wire};
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use super::{BudgetTable, Record, Replays, Reservations};
+use super::{BudgetTable, PolicyRow, PolicyTable, Record, Replays, Reservations, Slots};
 use crate::{ids, limits};
 
 /// Whose reservation it is, over all tenants.
@@ -31,6 +31,7 @@ pub(crate) struct TenantState {
     pub(crate) record: TenantRecord,
     pub(crate) settings: TenantSettings,
     pub(crate) budgets: BudgetTable,
+    pub(crate) policies: PolicyTable,
     pub(crate) reservations: Reservations,
     pub(crate) replays: Replays,
 }
@@ -44,6 +45,7 @@ impl Tenant {
                 settings: settings(&record),
                 record,
                 budgets: BudgetTable::default(),
+                policies: PolicyTable::default(),
                 reservations: Reservations::default(),
                 replays: Replays::default(),
             }),
@@ -116,6 +118,17 @@ impl TenantState {
     /// The reservation, unless it was evicted since its owner was found.
     pub(crate) fn reservation(&self, uuid: Uuid, id: &ReservationId) -> Result<&Record, Error> {
         self.reservations.get(uuid).ok_or_else(|| ids::not_found(id))
+    }
+
+    /// The caps that come with a hold that leaves `budgets`.
+    pub(crate) fn caps(
+        &self,
+        policy: Option<&PolicyRow>,
+        slots: &Slots,
+        budgets: &Budgets,
+    ) -> Option<Arc<Caps>> {
+        let of_policy = policy.and_then(|policy| policy.caps.as_ref());
+        caps::granted(budgets, of_policy, self.budgets.caps(slots))
     }
 
     /// A refusal in this tenant's words.

@@ -5,6 +5,7 @@ mod authentication;
 mod bad_input;
 mod embedded;
 mod http;
+mod policies;
 #[cfg(all(unix, feature = "cli"))]
 mod program;
 mod provisioning;
