@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::document::Document;
-use crate::envelope::{Envelope, Failure, guarded, guarded_async};
+use crate::envelope::{self, Envelope, Failure, guarded, guarded_async};
 use crate::guard::NativeGuard;
 use crate::testing::NativeClock;
 
@@ -163,27 +163,6 @@ pub(crate) fn config_from_env(prefix: Document, variables: Document) -> Envelope
         let variables: HashMap<String, String> = variables.read("environment")?;
         let get = |name: &str| variables.get(name).cloned();
         let config = CyclesConfig::from_vars(&prefix, TimeUnit::Milliseconds, get)?;
-        Ok(config_document(&config))
-    })
-}
-
-fn config_document(config: &CyclesConfig) -> Value {
-    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    json!({
-        "base_url": config.base_url,
-        "api_key": config.api_key,
-        "tenant": config.tenant,
-        "workspace": config.workspace,
-        "app": config.app,
-        "workflow": config.workflow,
-        "agent": config.agent,
-        "toolset": config.toolset,
-        "connect_timeout_ms": millis(config.connect_timeout),
-        "read_timeout_ms": millis(config.read_timeout),
-        "retry_enabled": config.retry_enabled,
-        "retry_max_attempts": config.retry_max_attempts,
-        "retry_initial_delay_ms": millis(config.retry_initial_delay),
-        "retry_multiplier": config.retry_multiplier,
-        "retry_max_delay_ms": millis(config.retry_max_delay),
+        Ok(envelope::document(&ConfigDocument::from(config)))
     })
 }

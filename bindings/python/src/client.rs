@@ -7,7 +7,6 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use runcycles::document::{self, ConfigDocument, GuardRequest, ResponseDocument};
 use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, ErrorReport, TimeUnit};
-use serde_json::json;
 
 use crate::bridge::{self, OnCancel};
 use crate::errors::{self, caught};
@@ -248,25 +247,10 @@ pub(crate) fn config_from_env(prefix: &str) -> PyResult<String> {
         let config =
             CyclesConfig::from_vars(prefix, TimeUnit::Seconds, |name| std::env::var(name).ok())
                 .map_err(|error| raise(error.into()))?;
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        let document = json!({
-            "base_url": config.base_url,
-            "api_key": config.api_key,
-            "tenant": config.tenant,
-            "workspace": config.workspace,
-            "app": config.app,
-            "workflow": config.workflow,
-            "agent": config.agent,
-            "toolset": config.toolset,
-            "connect_timeout_ms": ms(config.connect_timeout),
-            "read_timeout_ms": ms(config.read_timeout),
-            "retry_enabled": config.retry_enabled,
-            "retry_max_attempts": config.retry_max_attempts,
-            "retry_initial_delay_ms": ms(config.retry_initial_delay),
-            "retry_multiplier": config.retry_multiplier,
-            "retry_max_delay_ms": ms(config.retry_max_delay),
-        });
-        Ok(document.to_string())
+        let document = serde_json::to_string(&ConfigDocument::from(config));
+        document.map_err(|error| {
+            errors::internal(&format!("settings cannot be written reason={error}"))
+        })
     })
 }
 

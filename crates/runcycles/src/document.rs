@@ -22,7 +22,7 @@ use crate::guard::{Begun, ReservationGuard};
 use crate::settlement::Settlement;
 
 /// Settings of a client, as a document. Everything may be left out.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the fields are those of CyclesConfig, with times in milliseconds")]
 pub struct ConfigDocument {
@@ -41,6 +41,29 @@ pub struct ConfigDocument {
     pub retry_initial_delay_ms: Option<u64>,
     pub retry_multiplier: Option<f64>,
     pub retry_max_delay_ms: Option<u64>,
+}
+
+impl From<CyclesConfig> for ConfigDocument {
+    fn from(config: CyclesConfig) -> Self {
+        let ms = |time: Duration| Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        Self {
+            base_url: Some(config.base_url),
+            api_key: Some(config.api_key),
+            tenant: config.tenant,
+            workspace: config.workspace,
+            app: config.app,
+            workflow: config.workflow,
+            agent: config.agent,
+            toolset: config.toolset,
+            connect_timeout_ms: ms(config.connect_timeout),
+            read_timeout_ms: ms(config.read_timeout),
+            retry_enabled: Some(config.retry_enabled),
+            retry_max_attempts: Some(config.retry_max_attempts),
+            retry_initial_delay_ms: ms(config.retry_initial_delay),
+            retry_multiplier: Some(config.retry_multiplier),
+            retry_max_delay_ms: ms(config.retry_max_delay),
+        }
+    }
 }
 
 impl ConfigDocument {

@@ -12,7 +12,8 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     let start = Instant::now();
     let status = command.status().with_context(|| format!("cannot start {line}"))?;
     if !status.success() {
-        bail!("{line} failed after {}: {status}", seconds(start.elapsed()));
+        let program = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        bail!("{program} failed after {}: {status}", seconds(start.elapsed()));
     }
     println!("  done in {}", seconds(start.elapsed()));
     Ok(())
