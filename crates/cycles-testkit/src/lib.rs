@@ -21,6 +21,7 @@ mod clock;
 mod document;
 mod recorder;
 mod server;
+pub mod simulation;
 pub mod vectors;
 
 pub use clock::ManualClock;
