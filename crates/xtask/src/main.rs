@@ -14,6 +14,7 @@ mod repo;
 mod report;
 mod run;
 mod scenarios;
+mod simulate;
 mod size;
 mod test;
 
@@ -57,6 +58,17 @@ enum Command {
         #[arg(long, default_value_t = 1000)]
         calls: u32,
     },
+    /// Replay a seed of the simulation that checks the engine against an oracle
+    Simulate {
+        /// Everything derives from it
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Commands to run
+        #[arg(long, default_value_t = simulate::CI_STEPS)]
+        steps: u64,
+    },
+    /// The simulation for as long as nobody waits: 20 million commands
+    Soak,
     /// Sizes of what is built
     Size,
     /// Lint, test and demo, as .ci/run does
@@ -85,6 +97,8 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Build { languages } => build::run(&repo, &languages),
         Command::Scenarios => scenarios::list(&repo),
         Command::Bench { languages, runs, calls } => bench::run(&repo, &languages, runs, calls),
+        Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
+        Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
         Command::Size => Ok(size::run(&repo)),
         Command::Ci => ci(&repo),
     }

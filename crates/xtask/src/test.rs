@@ -13,6 +13,7 @@ use crate::language::Language;
 use crate::repo::{Repo, in_ci};
 use crate::report::{Report, Row};
 use crate::run::run_and_keep;
+use crate::simulate;
 
 /// A suite of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -25,17 +26,24 @@ pub(crate) enum Suite {
     Node,
     /// `bindings/kotlin/src/test`
     Kotlin,
+    /// 200,000 commands against the oracle
+    Simulation,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Node, Self::Kotlin, Self::Docs];
+    const ALL: [Self; 6] =
+        [Self::Rust, Self::Simulation, Self::Python, Self::Node, Self::Kotlin, Self::Docs];
 
     fn name(self) -> &'static str {
-        match self.language() {
-            Some(language) => language.name(),
-            None => "docs",
+        match self {
+            Self::Rust => Language::Rust.name(),
+            Self::Python => Language::Python.name(),
+            Self::Node => Language::Node.name(),
+            Self::Kotlin => Language::Kotlin.name(),
+            Self::Simulation => "simulation",
+            Self::Docs => "docs",
         }
     }
 
@@ -45,7 +53,7 @@ impl Suite {
             Self::Python => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Docs => None,
+            Self::Simulation | Self::Docs => None,
         }
     }
 }
@@ -122,6 +130,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             let finished = kotlin::install_with_tests(repo)?;
             Ok((count::junit(&folder)?, finished.success))
         }
+        Suite::Simulation => simulate::count(repo),
         Suite::Docs => Ok((Count::default(), true)),
     }
 }
