@@ -118,6 +118,10 @@ impl Oracle {
     pub(super) fn create_budget(&mut self, request: &BudgetCreateRequest, now: i64) -> Ruling {
         let tenant = self.tenant_of(&request.scope).ok_or_else(|| no(ErrorCode::TenantNotFound))?;
         self.look(tenant, now);
+        // governance spec: Rule 2, TERMINAL-OWNER MUTATION GUARD
+        if self.tenants[tenant].status == TenantStatus::Closed {
+            return Err(no(ErrorCode::TenantClosed));
+        }
         let budgets = &mut self.tenants[tenant].budgets;
         if budgets.iter().any(|known| known.scope == request.scope && known.unit == request.unit) {
             return Err(no(ErrorCode::DuplicateResource));
