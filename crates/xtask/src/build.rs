@@ -60,6 +60,10 @@ pub(crate) fn package(repo: &Repo, language: Language) -> Result<()> {
 pub(crate) fn cargo_in(repo: &Repo, subcommand: &str) -> Command {
     let mut command = Command::new(cargo());
     command.arg(subcommand).current_dir(&repo.root);
+    if Language::Python.missing().is_some() {
+        // Its module still belongs to the workspace, and the stable ABI can do without.
+        command.env("PYO3_NO_PYTHON", "1").env("PYO3_BUILD_EXTENSION_MODULE", "1");
+    }
     command
 }
 

@@ -40,10 +40,8 @@ pub(crate) fn run(repo: &Repo) -> Result<bool> {
         commands.push((language, agent::command(repo, language)?));
     }
 
-    println!(
-        "\n== demo: a budget of $1.00, and {} agents that never stop by themselves",
-        languages.len()
-    );
+    let names: Vec<&str> = languages.iter().map(|language| language.name()).collect();
+    println!("\n== demo: $1.00, and an agent that never stops by itself in {}", names.join(", "));
     let server = Server::start(repo, SEED)?;
     let ledger = Ledger::new(&server.base_url, &server.api_key, TENANT);
     let start = Instant::now();
