@@ -4,7 +4,7 @@
 //! A package hands over what its user wrote and gets back what to show; it
 //! decides nothing itself.
 
-use std::time::Duration;
+mod config;
 
 use cycles_protocol::{
     Action, Amount, CommitOveragePolicy, CommitRequest, CyclesMetrics, Error as Refusal,
@@ -16,107 +16,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::client::{self, CyclesClient};
-use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
 use crate::guard::{Begun, ReservationGuard};
 use crate::settlement::Settlement;
 
-/// Settings of a client, as a document. Everything may be left out.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "the fields are those of CyclesConfig, with times in milliseconds")]
-pub struct ConfigDocument {
-    pub base_url: Option<String>,
-    pub api_key: Option<String>,
-    pub tenant: Option<String>,
-    pub workspace: Option<String>,
-    pub app: Option<String>,
-    pub workflow: Option<String>,
-    pub agent: Option<String>,
-    pub toolset: Option<String>,
-    pub connect_timeout_ms: Option<u64>,
-    pub read_timeout_ms: Option<u64>,
-    pub retry_enabled: Option<bool>,
-    pub retry_max_attempts: Option<u32>,
-    pub retry_initial_delay_ms: Option<u64>,
-    pub retry_multiplier: Option<f64>,
-    pub retry_max_delay_ms: Option<u64>,
-}
-
-impl From<CyclesConfig> for ConfigDocument {
-    fn from(config: CyclesConfig) -> Self {
-        let ms = |time: Duration| Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        Self {
-            base_url: Some(config.base_url),
-            api_key: Some(config.api_key),
-            tenant: config.tenant,
-            workspace: config.workspace,
-            app: config.app,
-            workflow: config.workflow,
-            agent: config.agent,
-            toolset: config.toolset,
-            connect_timeout_ms: ms(config.connect_timeout),
-            read_timeout_ms: ms(config.read_timeout),
-            retry_enabled: Some(config.retry_enabled),
-            retry_max_attempts: Some(config.retry_max_attempts),
-            retry_initial_delay_ms: ms(config.retry_initial_delay),
-            retry_multiplier: Some(config.retry_multiplier),
-            retry_max_delay_ms: ms(config.retry_max_delay),
-        }
-    }
-}
-
-impl ConfigDocument {
-    /// The settings, with defaults for what is left out.
-    ///
-    /// # Errors
-    /// Kind `Config`, naming the setting.
-    pub fn into_config(self) -> Result<CyclesConfig, ErrorReport> {
-        let mut config =
-            CyclesConfig::new(self.base_url.unwrap_or_default(), self.api_key.unwrap_or_default());
-        config.tenant = self.tenant;
-        config.workspace = self.workspace;
-        config.app = self.app;
-        config.workflow = self.workflow;
-        config.agent = self.agent;
-        config.toolset = self.toolset;
-        let set = |into: &mut Duration, ms: Option<u64>| {
-            if let Some(ms) = ms {
-                *into = Duration::from_millis(ms);
-            }
-        };
-        set(&mut config.connect_timeout, self.connect_timeout_ms);
-        set(&mut config.read_timeout, self.read_timeout_ms);
-        set(&mut config.retry_initial_delay, self.retry_initial_delay_ms);
-        set(&mut config.retry_max_delay, self.retry_max_delay_ms);
-        config.retry_enabled = self.retry_enabled.unwrap_or(config.retry_enabled);
-        config.retry_max_attempts = self.retry_max_attempts.unwrap_or(config.retry_max_attempts);
-        config.retry_multiplier = self.retry_multiplier.unwrap_or(config.retry_multiplier);
-        config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
-        Ok(config)
-    }
-
-    /// The settings of a remote client: where and who are required.
-    ///
-    /// # Errors
-    /// Kind `Config`, naming the setting.
-    pub fn into_remote_config(self) -> Result<CyclesConfig, ErrorReport> {
-        let config = self.into_config()?;
-        for (name, value) in [("base_url", &config.base_url), ("api_key", &config.api_key)] {
-            if value.trim().is_empty() {
-                return Err(Refusal::config(format!("{name} is required")).into());
-            }
-        }
-        if !config.base_url.starts_with("http://") && !config.base_url.starts_with("https://") {
-            return Err(Refusal::config(format!(
-                "base_url must start with http:// or https:// base_url={:?}",
-                config.base_url
-            ))
-            .into());
-        }
-        Ok(config)
-    }
-}
+pub use config::ConfigDocument;
 
 /// Reads a document that a package passed.
 ///
@@ -459,13 +363,5 @@ impl From<Error> for ErrorReport {
             Error::Validation(message) => Refusal::invalid(message).into(),
             other => Self::internal(other.to_string()),
         }
-    }
-}
-
-/// The message without the variant's prefix, which the package's class says.
-fn plain(error: &Error) -> String {
-    match error {
-        Error::Config(message) | Error::Validation(message) => message.clone(),
-        other => other.to_string(),
     }
 }
