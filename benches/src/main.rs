@@ -1,0 +1,63 @@
+//! What the authority costs, measured. `cargo xtask bench` builds and runs it,
+//! and prints what it says; every subcommand answers one line of JSON.
+#![expect(clippy::print_stdout, reason = "a program talks on stdout")]
+#![expect(clippy::disallowed_methods, reason = "measures real time")]
+
+mod cores;
+mod engine;
+mod http;
+mod ledger;
+mod memory;
+mod sample;
+mod start;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reserve and commit over six scopes: the ledger alone, then the engine
+    Ledger {
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
+    /// Reserve over HTTP against a bare handler that does the least it could
+    Http {
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+    },
+    /// Memory of an open reservation
+    Memory,
+    /// From start to ready
+    Start {
+        /// The program `cycles`
+        program: PathBuf,
+        #[arg(long, default_value_t = 20)]
+        runs: usize,
+    },
+    /// The server that `http` measures, in a process of its own
+    #[command(hide = true)]
+    Serve { target: http::Target },
+}
+
+fn main() -> anyhow::Result<()> {
+    let answer = match Arguments::parse().command {
+        Command::Ledger { runs } => serde_json::json!({
+            "ledger": ledger::measure(runs),
+            "engine": engine::measure(runs)?,
+        }),
+        Command::Http { runs } => serde_json::to_value(http::measure(runs)?)?,
+        Command::Memory => serde_json::to_value(memory::measure()?)?,
+        Command::Start { program, runs } => serde_json::to_value(start::measure(&program, runs)?)?,
+        Command::Serve { target } => return http::serve(target),
+    };
+    println!("{answer}");
+    Ok(())
+}
