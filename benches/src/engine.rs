@@ -119,7 +119,8 @@ impl Bench {
     fn lifecycle(&mut self) -> Result<()> {
         let agent = self.random.usize(..self.agents);
         let id = self.reserve(agent)?;
-        let commit = CommitRequest::builder().idempotency_key(self.key()).actual(Amount::tokens(7)).build();
+        let commit =
+            CommitRequest::builder().idempotency_key(self.key()).actual(Amount::tokens(7)).build();
         self.engine.commit(&self.call, &id, commit).now_or_never().context("at once")??;
         Ok(())
     }

@@ -165,7 +165,8 @@ pub(crate) fn serve(target: Target) -> Result<()> {
         match target {
             Target::Bare => bare::serve().await,
             Target::Cycles => {
-                let server = EmbeddedServer::start(ServerConfig::over_engine("", &engine()?)).await?;
+                let server =
+                    EmbeddedServer::start(ServerConfig::over_engine("", &engine()?)).await?;
                 announce(server.base_url().trim_start_matches("http://"));
                 std::future::pending().await
             }
@@ -176,7 +177,8 @@ pub(crate) fn serve(target: Target) -> Result<()> {
 fn engine() -> Result<Engine> {
     let mut seed = String::from("keys:\n");
     for tenant in 0..TENANTS {
-        seed += &format!("  - {{name: k{tenant}, secret: {}, tenant_id: t{tenant}}}\n", secret(tenant));
+        seed +=
+            &format!("  - {{name: k{tenant}, secret: {}, tenant_id: t{tenant}}}\n", secret(tenant));
     }
     seed += "budgets:\n";
     for tenant in 0..TENANTS {

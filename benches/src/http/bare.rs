@@ -1,6 +1,6 @@
-//! The least that a handler of axum's must do to answer a reserve: parse,
-//! authenticate, hash the payload, and answer the same bytes. It decides and
-//! remembers nothing.
+//! The least that a handler of axum's must do to answer a reserve: authenticate,
+//! parse, hash the payload, make the ids and write the same answer. It checks,
+//! decides and remembers nothing.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -14,44 +14,84 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use cycles_protocol::{ReservationCreateRequest, canonical, headers};
+use cycles_protocol::{
+    Amount, Balance, Call, Decision, Random, ReservationCreateRequest, ReservationCreateResponse,
+    ReservationId, SignedAmount, SystemRandom, UniqueIds, Unit, canonical, headers,
+};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
 use super::{TENANTS, announce, secret};
 
-/// What our server answers to the same request.
-const ANSWER: &str = r#"{"decision":"ALLOW","reservation_id":"res_3f1e6c2a-9d40-4a77-8c55-0123456789ab","affected_scopes":["tenant:t0","tenant:t0/workspace:prod","tenant:t0/workspace:prod/agent:bot"],"scope_path":"tenant:t0/workspace:prod/agent:bot","reserved":{"unit":"TOKENS","amount":10},"expires_at_ms":1800000060000,"remaining_ttl_ms":60000,"balances":[{"scope":"agent:bot","scope_path":"tenant:t0/workspace:prod/agent:bot","remaining":{"unit":"TOKENS","amount":4611686018427387893},"reserved":{"unit":"TOKENS","amount":10},"spent":{"unit":"TOKENS","amount":0},"debt":{"unit":"TOKENS","amount":0},"allocated":{"unit":"TOKENS","amount":4611686018427387903},"overdraft_limit":{"unit":"TOKENS","amount":0},"is_over_limit":false}]}"#;
-
 type Keys = HashMap<[u8; 32], usize>;
+
+struct Service {
+    keys: Keys,
+    ids: UniqueIds,
+}
 
 pub(super) async fn serve() -> Result<()> {
     let keys: Keys = (0..TENANTS).map(|tenant| (hash(&secret(tenant)), tenant)).collect();
-    let router = Router::new().route("/v1/reservations", post(reserve)).with_state(Arc::new(keys));
+    let router = Router::new()
+        .route("/v1/reservations", post(reserve))
+        .with_state(Arc::new(Service { keys, ids: UniqueIds::new() }));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     announce(&listener.local_addr()?.to_string());
-    Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |tcp| _ = tcp.set_nodelay(true)), router).await?)
+    Ok(axum::serve(
+        axum::serve::ListenerExt::tap_io(listener, |tcp| _ = tcp.set_nodelay(true)),
+        router,
+    )
+    .await?)
 }
 
-async fn reserve(State(keys): State<Arc<Keys>>, headers: HeaderMap, body: Bytes) -> Response {
-    if !is_known(&keys, &headers) {
+async fn reserve(State(service): State<Arc<Service>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !is_known(&service.keys, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let Ok(request) = serde_json::from_slice::<ReservationCreateRequest>(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     black_box(canonical::payload_hash(&request));
-    let mut response = Response::new(ANSWER.into());
-    let text = HeaderValue::from_static;
+    let call = Call::new(&service.ids);
+    let Ok(body) = serde_json::to_vec(&answer(&request)) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = Response::new(body.into());
+    let fixed = HeaderValue::from_static;
+    let made = |id: &str| HeaderValue::from_str(id).unwrap_or(fixed(""));
     let answered = response.headers_mut();
-    answered.insert(header::CONTENT_TYPE, text("application/json"));
-    answered.insert(headers::REQUEST_ID, text("3f1e6c2a-9d40-4a77-8c55-0123456789ab"));
-    answered.insert(headers::TRACE_ID, text("0123456789abcdef0123456789abcdef"));
-    answered.insert(headers::TENANT, text("t0"));
-    answered.insert(headers::RATE_LIMIT_REMAINING, text("-1"));
-    answered.insert(headers::RATE_LIMIT_RESET, text("0"));
+    answered.insert(header::CONTENT_TYPE, fixed("application/json"));
+    answered.insert(headers::REQUEST_ID, made(&call.request_id));
+    answered.insert(headers::TRACE_ID, made(&call.trace_id));
+    answered.insert(headers::TENANT, fixed("t0"));
+    answered.insert(headers::RATE_LIMIT_REMAINING, fixed("-1"));
+    answered.insert(headers::RATE_LIMIT_RESET, fixed("0"));
     response
+}
+
+/// What our server answers to the same request.
+fn answer(request: &ReservationCreateRequest) -> ReservationCreateResponse {
+    let mut id = [0; 16];
+    SystemRandom.fill(&mut id);
+    let scope = "tenant:t0/workspace:prod/agent:bot";
+    let scopes = ["tenant:t0", "tenant:t0/workspace:prod", scope].map(str::to_owned);
+    let mut answer = ReservationCreateResponse::new(Decision::Allow, scopes.to_vec());
+    answer.reservation_id =
+        Some(ReservationId::new(format!("res_{:032x}", u128::from_ne_bytes(id))));
+    answer.reserved = Some(request.estimate);
+    answer.expires_at_ms = Some(1_800_000_060_000);
+    answer.remaining_ttl_ms = Some(60_000);
+    let amount = |amount| Some(Amount::tokens(amount));
+    let mut balance = Balance::new(scope, SignedAmount::new(Unit::Tokens, i64::MAX / 2 - 10));
+    balance.reserved = amount(10);
+    balance.spent = amount(0);
+    balance.debt = amount(0);
+    balance.allocated = amount(i64::MAX / 2);
+    balance.overdraft_limit = amount(0);
+    balance.is_over_limit = Some(false);
+    answer.balances = Some(vec![balance]);
+    answer
 }
 
 fn is_known(keys: &Keys, headers: &HeaderMap) -> bool {

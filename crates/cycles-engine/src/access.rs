@@ -1,8 +1,9 @@
 //! Who may do what.
 
-use cycles_protocol::{Error, ErrorCode, Permission, Principal, Subject};
+use cycles_protocol::scope::Level;
+use cycles_protocol::{Error, ErrorCode, Permission, Principal, ScopeFilter, Subject};
 
-use cycles_protocol::ScopeFilter;
+use crate::store::Work;
 
 /// A tenant's key.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,11 @@ impl Caller<'_> {
     /// scope filter.
     pub(crate) fn covers(&self, subject: &Subject) -> Result<(), Error> {
         self.is_tenant(subject.tenant.as_deref(), "subject.tenant")?;
-        if ScopeFilter::new(self.scope_filter).admits_subject(subject, self.tenant_id) {
+        self.admits(|level| subject.get(level))
+    }
+
+    fn admits<'b>(&'b self, value_at: impl Fn(Level) -> Option<&'b str>) -> Result<(), Error> {
+        if ScopeFilter::new(self.scope_filter).admits_levels(value_at, self.tenant_id) {
             return Ok(());
         }
         Err(Error::new(
@@ -73,6 +78,11 @@ impl Caller<'_> {
                 self.scope_filter.join(",")
             ),
         ))
+    }
+
+    /// As [`covers`](Self::covers), for what a reservation of this tenant is for.
+    pub(crate) fn covers_work(&self, work: &Work) -> Result<(), Error> {
+        self.admits(|level| work.level(level))
     }
 
     /// # Errors
@@ -114,7 +124,7 @@ impl Access<'_> {
         self.tenant().map_or(Ok(()), |caller| caller.owns(owner))
     }
 
-    pub(crate) fn covers(&self, subject: &Subject) -> Result<(), Error> {
-        self.tenant().map_or(Ok(()), |caller| caller.covers(subject))
+    pub(crate) fn covers_work(&self, work: &Work) -> Result<(), Error> {
+        self.tenant().map_or(Ok(()), |caller| caller.covers_work(work))
     }
 }

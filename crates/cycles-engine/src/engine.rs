@@ -1,10 +1,12 @@
 //! [`Engine`]: what everything else hangs on.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use cycles_protocol::{Clock, Error, ErrorCode, Random, ReservationId};
 use dashmap::DashMap;
+use hashbrown::DefaultHashBuilder;
 use parking_lot::MutexGuard;
 use uuid::Uuid;
 
@@ -52,7 +54,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// By lower-cased id, since scopes are lower-cased.
-    tenants: DashMap<String, Arc<Tenant>>,
+    tenants: DashMap<String, Arc<Tenant>, DefaultHashBuilder>,
     owners: Owners,
     keys: Keys,
 }
@@ -75,8 +77,8 @@ impl Engine {
             shared: Arc::new(Shared {
                 clock,
                 random,
-                tenants: DashMap::new(),
-                owners: Owners::new(),
+                tenants: DashMap::default(),
+                owners: Owners::default(),
                 keys: Keys::default(),
             }),
         }
@@ -139,12 +141,16 @@ impl Engine {
         &self.shared.keys
     }
 
-    pub(crate) fn tenants(&self) -> &DashMap<String, Arc<Tenant>> {
+    pub(crate) fn tenants(&self) -> &DashMap<String, Arc<Tenant>, DefaultHashBuilder> {
         &self.shared.tenants
     }
 
     pub(crate) fn find_tenant(&self, id: &str) -> Option<Arc<Tenant>> {
-        let tenant = self.shared.tenants.get(&id.to_ascii_lowercase())?;
+        let id = match id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(id.to_ascii_lowercase()),
+            false => Cow::Borrowed(id),
+        };
+        let tenant = self.shared.tenants.get(&*id)?;
         Some(Arc::clone(tenant.value()))
     }
 

@@ -5,11 +5,15 @@ mod keys;
 mod policies;
 mod replays;
 mod reservations;
+mod snapshot;
 mod tenant;
+mod work;
 
 pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
 pub(crate) use keys::{ApiKey, Keys};
 pub(crate) use policies::{PolicyRow, PolicyTable};
 pub(crate) use replays::{Endpoint, ReplayKey, Replays, Stored, mismatch};
-pub(crate) use reservations::{Record, Reservations, Settled, Settlement, snapshot};
+pub(crate) use reservations::{Record, Reservations, Settled, Settlement};
+pub(crate) use snapshot::{Amounts, Snapshot};
 pub(crate) use tenant::{Owners, Tenant, TenantState};
+pub(crate) use work::Work;

@@ -86,7 +86,7 @@ fn a_key_works_until_it_expires() {
     assert!(made.key_secret.starts_with(&made.key_prefix));
     assert_eq!(made.permissions, Permission::DEFAULT);
     let principal = engine.authenticate(&made.key_secret).unwrap();
-    assert!(matches!(principal, Principal::Tenant { tenant_id, .. } if tenant_id == "acme"));
+    assert!(matches!(principal, Principal::Tenant { tenant_id, .. } if *tenant_id == *"acme"));
     Client(engine.local(&made.key_secret)).hold(1);
     clock.advance(90 * 24 * 60 * 60 * 1_000);
     assert!(engine.authenticate(&made.key_secret).is_ok());

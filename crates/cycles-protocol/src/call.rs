@@ -1,5 +1,6 @@
 //! What goes with a call besides the request, and what comes with an answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::Random;
@@ -57,7 +58,7 @@ impl Permission {
     ];
 }
 
-/// Who calls, once the key was checked.
+/// Who calls, once the key was checked. Cheap to clone: every call has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Principal {
@@ -69,13 +70,13 @@ pub enum Principal {
     /// A tenant's key.
     Tenant {
         /// The effective tenant.
-        tenant_id: String,
+        tenant_id: Arc<str>,
         /// Which key.
-        key_id: String,
+        key_id: Arc<str>,
         /// What it may do.
-        permissions: Vec<Permission>,
+        permissions: Arc<[Permission]>,
         /// Where it may do it, like `workspace:eng`, `agent:*`; empty is everywhere.
-        scope_filter: Vec<String>,
+        scope_filter: Arc<[String]>,
     },
 }
 

@@ -1,9 +1,13 @@
 //! Canonical JSON for comparing payloads (RFC 8785 ordering and escaping;
 //! integers are printed exactly, where the RFC would round them above 2⁵³).
 
+mod writer;
+
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use writer::Writer;
 
 /// Version of the form below; stored hashes of another version never match.
 const VERSION: &[u8] = b"cycles-canonical-v1\n";
@@ -17,68 +21,28 @@ pub type PayloadHash = [u8; 32];
 /// Never for the request types of this crate: they hold only strings, integers
 /// and JSON values.
 pub fn payload_hash(request: &impl Serialize) -> PayloadHash {
-    let value = serde_json::to_value(request).expect("requests are plain JSON");
-    let mut text = String::new();
-    write(&value, &mut text);
-    Sha256::new().chain_update(VERSION).chain_update(text).finalize().into()
+    Sha256::new().chain_update(VERSION).chain_update(write(request)).finalize().into()
 }
 
 /// The canonical text of a JSON value.
+///
+/// # Panics
+/// Never.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
-    let mut text = String::new();
-    write(value, &mut text);
-    text
+    String::from_utf8(write(value)).expect("JSON is text")
 }
 
-fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => write_number(number, out),
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-            out.push('{');
-            for (index, (name, value)) in fields.into_iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_string(name, out);
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
-    }
-}
-
-fn write_number(number: &serde_json::Number, out: &mut String) {
-    match number.as_f64() {
-        Some(float) if number.is_f64() => out.push_str(ryu_js::Buffer::new().format(float)),
-        _ => out.push_str(&number.to_string()),
-    }
-}
-
-fn write_string(text: &str, out: &mut String) {
-    // serde_json escapes exactly what RFC 8785 section 3.2.2.2 asks for.
-    out.push_str(&Value::String(text.to_owned()).to_string());
+fn write(value: &impl Serialize) -> Vec<u8> {
+    let mut writer = Writer::new();
+    value.serialize(&mut writer).expect("requests are plain JSON");
+    writer.into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn rfc_8785_section_3_2_3_ordering_and_numbers() {
@@ -106,5 +70,24 @@ mod tests {
         let hash = |text: &str| payload_hash(&serde_json::from_str::<Value>(text).unwrap());
         assert_eq!(hash(r#"{"a":1,"b":{"c":2,"d":3}}"#), hash(r#"{"b":{"d":3,"c":2},"a":1}"#));
         assert_ne!(hash(r#"{"a":9007199254740992}"#), hash(r#"{"a":9007199254740993}"#));
+    }
+
+    #[test]
+    fn every_shape_is_written_as_json() {
+        let value = json!({
+            "z": [], "y": {}, "x": [1, -2, true, null], "w": {"b": [{"d": 1, "c": 2}], "a": "\u{7}\"é"},
+        });
+        assert_eq!(
+            to_string(&value),
+            r#"{"w":{"a":"\u0007\"é","b":[{"c":2,"d":1}]},"x":[1,-2,true,null],"y":{},"z":[]}"#
+        );
+    }
+
+    #[test]
+    fn a_typed_request_reads_as_its_json() {
+        let text = r#"{"idempotency_key":"k","subject":{"tenant":"acme","dimensions":{"b":"2","a":"1"}},"action":{"kind":"a","name":"b","tags":["t"]},"estimate":{"unit":"TOKENS","amount":5},"metadata":{"z":1.5,"a":{"c":null,"b":[{}]}}}"#;
+        let request: crate::ReservationCreateRequest = serde_json::from_str(text).unwrap();
+        let value: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(payload_hash(&request), payload_hash(&value));
     }
 }

@@ -128,7 +128,8 @@ fn answer<T: Serialize>(
 }
 
 fn respond(call: &Call, status: u16, body: &impl Serialize) -> Result<RawResponse, Error> {
-    let body = serde_json::to_vec(body).map_err(|error| {
+    let mut text = Vec::with_capacity(limits::ANSWER_USUAL);
+    serde_json::to_writer(&mut text, body).map_err(|error| {
         Error::new(ErrorCode::InternalError, format!("answer could not be written: {error}"))
     })?;
     let mut response = bare(status);
@@ -138,9 +139,9 @@ fn respond(call: &Call, status: u16, body: &impl Serialize) -> Result<RawRespons
         (headers::TRACE_ID.to_owned(), call.trace_id.clone()),
     ];
     if let crate::Principal::Tenant { tenant_id, .. } = &call.principal {
-        response.headers.push((headers::TENANT.to_owned(), tenant_id.clone()));
+        response.headers.push((headers::TENANT.to_owned(), tenant_id.as_ref().to_owned()));
     }
-    response.body = body;
+    response.body = text;
     Ok(response)
 }
 

@@ -43,7 +43,7 @@ pub use call::{Answer, Call, HttpAnswer, Permission, Principal};
 pub use caps::Caps;
 pub use control::Control;
 pub use decide::{Decision, DecisionRequest, DecisionResponse};
-pub use effects::{Clock, Random, SystemClock, SystemRandom};
+pub use effects::{Clock, Random, SystemClock, SystemRandom, UniqueIds};
 pub use error::{Error, ErrorCode, ErrorKind, ErrorResponse, Retry};
 pub use event::{EventCreateRequest, EventCreateResponse, EventStatus};
 pub use extend::{ExtendRequest, ExtendResponse, ExtendStatus};

@@ -56,3 +56,6 @@ pub fn is_subject_value(value: &str) -> bool {
         && value.len() <= SUBJECT_VALUE_MAX
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
+/// First allocation for an answer: a reserve's on six budgeted scopes has some
+/// 3 KB, most have less than half of that.
+pub const ANSWER_USUAL: usize = 1_536;

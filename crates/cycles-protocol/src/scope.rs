@@ -52,13 +52,26 @@ impl Level {
 /// when the subject leaves it out (decision: "Subject without a tenant").
 #[must_use]
 pub fn derive(subject: &Subject, tenant: &str) -> Vec<String> {
-    let mut path = format!("tenant:{}", tenant.to_ascii_lowercase());
-    let mut scopes = vec![path.clone()];
-    for (level, value) in subject.levels().filter(|(level, _)| *level != Level::Tenant) {
+    of_levels(subject.levels(), tenant)
+}
+
+/// As [`derive`], from the levels that are set, root first.
+#[must_use]
+pub fn of_levels<'a>(
+    levels: impl IntoIterator<Item = (Level, &'a str)>,
+    tenant: &str,
+) -> Vec<String> {
+    let mut path = format!("tenant:{tenant}");
+    path.make_ascii_lowercase();
+    let mut scopes = Vec::with_capacity(Level::ALL.len());
+    scopes.push(path.clone());
+    for (level, value) in levels.into_iter().filter(|(level, _)| *level != Level::Tenant) {
         path.push('/');
         path.push_str(level.as_str());
         path.push(':');
-        path.push_str(&value.to_ascii_lowercase());
+        let start = path.len();
+        path.push_str(value);
+        path[start..].make_ascii_lowercase();
         scopes.push(path.clone());
     }
     scopes

@@ -37,9 +37,19 @@ impl<'a> ScopeFilter<'a> {
     /// Whether the key may act for `subject`, in its own tenant where it names none.
     #[must_use]
     pub fn admits_subject(self, subject: &Subject, tenant: &str) -> bool {
+        self.admits_levels(|level| subject.get(level), tenant)
+    }
+
+    /// As [`admits_subject`](Self::admits_subject), from the values at each level.
+    #[must_use]
+    pub fn admits_levels<'b>(
+        self,
+        value_at: impl Fn(Level) -> Option<&'b str>,
+        tenant: &'b str,
+    ) -> bool {
         self.admits(|level| match level {
             Level::Tenant => Some(tenant),
-            level => subject.get(level),
+            level => value_at(level),
         })
     }
 

@@ -1,12 +1,16 @@
 //! The service: which path leads where.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::middleware;
+use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use cycles_protocol::{Authority, Control, Operation, Random};
+use axum::{BoxError, Router};
+use cycles_protocol::{Authority, BoxFuture, Control, Operation, Random};
+use tower_service::Service;
 
 use crate::auth::AdminKey;
 use crate::governance::{self, Provisioning};
@@ -54,19 +58,50 @@ impl AppState {
     }
 }
 
-/// Both planes and the health endpoints as one router.
+/// Both planes and the health endpoints as one service. Cheap to clone.
 ///
 /// Every answer carries `X-Request-Id` and `X-Cycles-Trace-Id`, every refusal
 /// the spec's error body.
-pub fn app(state: AppState) -> Router {
-    Router::new()
+#[derive(Debug, Clone)]
+pub struct App {
+    state: AppState,
+    routes: Router,
+}
+
+/// The service over `state`.
+#[must_use]
+pub fn app(state: AppState) -> App {
+    let routes = Router::new()
         .merge(runtime_plane())
         .merge(governance_plane())
         .merge(health::routes())
         .fallback(missing::path)
         .method_not_allowed_fallback(missing::method)
-        .layer(middleware::from_fn_with_state(state.clone(), context::around))
-        .with_state(state)
+        .with_state(state.clone());
+    App { state, routes }
+}
+
+// Around the router as a whole: as a layer of it, what surrounds a request would
+// be boxed and cloned once more for each.
+impl<B> Service<Request<B>> for App
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (state, mut routes) = (self.state.clone(), self.routes.clone());
+        Box::pin(async move {
+            let inner = |request| routes.call(request);
+            Ok(context::around(state, request.map(Body::new), inner).await)
+        })
+    }
 }
 
 fn runtime_plane() -> Router<AppState> {

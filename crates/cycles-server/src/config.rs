@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use cycles_engine::Engine;
-use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, SystemRandom};
+use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, UniqueIds};
 
 use crate::AdminKey;
 
@@ -37,19 +37,17 @@ impl ServerConfig {
             authority,
             control,
             clock: Arc::new(SystemClock::new()),
-            random: Arc::new(SystemRandom),
+            random: Arc::new(UniqueIds::new()),
             sweep: None,
         }
     }
 
-    /// `engine` answers both planes, with its own clock and randomness, and is
-    /// swept.
+    /// `engine` answers both planes, with its own clock, and is swept.
     #[must_use]
     pub fn over_engine(admin_key: impl Into<AdminKey>, engine: &Engine) -> Self {
         let (authority, control) = (Arc::new(engine.clone()), Arc::new(engine.clone()));
         Self::new(admin_key, authority, control)
             .clock(Arc::clone(engine.clock()))
-            .random(Arc::clone(engine.random()))
             .sweep(engine.clone())
     }
 

@@ -1,12 +1,12 @@
 //! What surrounds every request: its ids, the headers of its answer, and the
 //! net under a panic.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use cycles_protocol::{Call, Error, ErrorCode, headers, trace};
 use futures_util::FutureExt;
@@ -20,19 +20,23 @@ const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static(headers::RATE_L
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static(headers::RATE_LIMIT_RESET);
 
 /// Runs a request within a fresh [`Call`], which handlers [`take`].
-pub(crate) async fn around(
-    State(app): State<AppState>,
+pub(crate) async fn around<F>(
+    app: AppState,
     mut request: Request,
-    next: Next,
-) -> Response {
+    inner: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Result<Response, Infallible>>,
+{
     let call = identify(&app, request.headers());
     let (request_id, trace_id) = (ascii(&call.request_id), ascii(&call.trace_id));
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let versioned = uri.path().starts_with("/v1/");
     request.extensions_mut().insert(call);
 
-    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
+    let answer = AssertUnwindSafe(async { inner(request).await }).catch_unwind().await;
+    let mut response = match answer {
+        Ok(Ok(response)) => response,
         Err(_) => panicked(&app, &request_id, &trace_id),
     };
 

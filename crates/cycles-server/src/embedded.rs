@@ -60,8 +60,8 @@ impl EmbeddedServer {
         let (stop, stopped) = watch::channel(false);
         let state =
             AppState::new(config.authority, config.control, config.admin_key, config.random);
-        let router = app(state);
-        let serve = |tcp| Task::spawn(listener::serve(tcp, router.clone(), stopped.clone()));
+        let app = app(state);
+        let serve = |tcp| Task::spawn(listener::serve(tcp, app.clone(), stopped.clone()));
         let mut tasks: Vec<_> =
             [Some(listener), admin_listener].into_iter().flatten().map(serve).collect();
         if let Some(engine) = config.sweep {

@@ -174,7 +174,7 @@ fn budget_ref(pairs: &[(String, String)]) -> Result<BudgetRef, Error> {
 /// `BudgetCreateRequest.tenant_id`, `PolicyCreateRequest.tenant_id`
 fn owner(principal: &Principal, tenant_id: Option<String>) -> Result<String, Error> {
     match (principal, tenant_id) {
-        (Principal::Tenant { tenant_id, .. }, None) => Ok(tenant_id.clone()),
+        (Principal::Tenant { tenant_id, .. }, None) => Ok(tenant_id.as_ref().to_owned()),
         (Principal::Tenant { .. }, Some(_)) => {
             Err(invalid("leave it out: the key names the tenant field=tenant_id".to_owned()))
         }

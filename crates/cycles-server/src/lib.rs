@@ -4,7 +4,7 @@
 //! an [`Authority`](cycles_protocol::Authority) in wire form and writes the
 //! answer. Nothing about money is decided here.
 //!
-//! - [`app`] is the service as an `axum::Router`: both planes on one listener;
+//! - [`app`] is the service, a `tower` one: both planes on one listener;
 //! - [`EmbeddedServer`] serves it on a free port of the caller's runtime;
 //! - the program `cycles` (feature `cli`) serves it on a fixed one.
 
@@ -23,7 +23,7 @@ mod missing;
 mod query;
 mod runtime;
 
-pub use app::{AppState, app};
+pub use app::{App, AppState, app};
 pub use auth::AdminKey;
 pub use config::ServerConfig;
 pub use embedded::{EmbeddedServer, StartError};

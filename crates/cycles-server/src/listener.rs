@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use cycles_protocol::{Clock, SystemClock};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -11,15 +10,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::limits;
+use crate::{App, limits};
 
-/// Serves `router` until `stop` turns true, then lets requests in flight end,
+/// Serves `app` until `stop` turns true, then lets requests in flight end,
 /// for as long as [`limits::DRAIN`]. Dropping the future ends everything at once.
-pub(crate) async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, app: App, mut stop: watch::Receiver<bool>) {
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = until(&mut stop, accept(&listener, &permits)).await {
-        connections.spawn(connection(stream, router.clone(), stop.clone(), permit));
+        connections.spawn(connection(stream, app.clone(), stop.clone(), permit));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -50,7 +49,7 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
-    router: Router,
+    app: App,
     mut stop: watch::Receiver<bool>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
@@ -61,7 +60,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEAD_READ)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     tokio::pin!(connection);
     let mut ended = until(&mut stop, connection.as_mut()).await;
     if ended.is_none() {

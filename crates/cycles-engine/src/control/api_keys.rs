@@ -21,7 +21,7 @@ impl Engine {
         self.keys()
             .find(secret)
             .filter(|key| key.expires_at.is_none_or(|expires_at| now <= expires_at))
-            .map(|key| key.principal())
+            .map(|key| key.principal.clone())
             .ok_or_else(|| {
                 Error::new(ErrorCode::Unauthorized, "the API key is missing, unknown or expired")
             })
@@ -61,13 +61,13 @@ impl Engine {
         self.random().fill(&mut bytes);
         let secret = format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
         let key_id = format!("key_{}", ids::random(&**self.random()));
-        let key = ApiKey {
-            key_id: key_id.clone(),
-            tenant_id: tenant.id.clone(),
-            permissions: permissions.clone(),
-            scope_filter,
-            expires_at: Some(expires_at),
+        let principal = Principal::Tenant {
+            tenant_id: tenant.id.as_str().into(),
+            key_id: key_id.as_str().into(),
+            permissions: permissions.as_slice().into(),
+            scope_filter: scope_filter.into(),
         };
+        let key = ApiKey { principal, expires_at: Some(expires_at) };
         if !self.keys().insert(&secret, key) {
             return Err(Error::new(
                 ErrorCode::InternalError,

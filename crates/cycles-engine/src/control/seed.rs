@@ -9,7 +9,7 @@ use cycles_protocol::control::{
     TenantCreateRequest, TenantStatus,
 };
 use cycles_protocol::strict::Validate;
-use cycles_protocol::{CommitOveragePolicy, Error, Unit, limits as wire, scope};
+use cycles_protocol::{CommitOveragePolicy, Error, Principal, Unit, limits as wire, scope};
 
 use super::api_keys::permissions;
 use super::policies::Beyond;
@@ -108,13 +108,13 @@ impl Engine {
         let scope_filter = key.scope_filter.clone().unwrap_or_default();
         ScopeFilter::new(&scope_filter).check().map_err(|error| text(&error))?;
         self.mentioned(&key.tenant_id)?;
-        let stored = ApiKey {
-            key_id: format!("key_seed_{index}"),
-            tenant_id: key.tenant_id.clone(),
-            permissions,
-            scope_filter,
-            expires_at: None,
+        let principal = Principal::Tenant {
+            tenant_id: key.tenant_id.as_str().into(),
+            key_id: format!("key_seed_{index}").into(),
+            permissions: permissions.into(),
+            scope_filter: scope_filter.into(),
         };
+        let stored = ApiKey { principal, expires_at: None };
         if self.keys().insert(&key.secret, stored) {
             return Ok(());
         }

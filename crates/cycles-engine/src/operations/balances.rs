@@ -71,8 +71,10 @@ impl Engine {
         let next_cursor = rows.last().filter(|_| has_more).and_then(|row| {
             cursor::write(&After { fh, scope: row.scope.to_string(), unit: row.unit })
         });
-        let balances =
-            rows.into_iter().map(|row| balance(&row.scope, row.unit, &row.budget)).collect();
+        let balances = rows
+            .into_iter()
+            .map(|row| balance(&row.scope, row.unit, (&row.budget).into()))
+            .collect();
         Ok(BalanceResponse { balances, next_cursor, has_more: Some(has_more) })
     }
 }

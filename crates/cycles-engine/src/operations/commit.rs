@@ -4,10 +4,10 @@ use cycles_ledger::commit;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, CommitRequest, CommitResponse, CommitStatus, Error, Permission, ReservationId, scope,
+    Call, CommitRequest, CommitResponse, CommitStatus, Error, Permission, ReservationId,
 };
 
-use crate::store::{Record, Settled, Settlement, TenantState, mismatch, snapshot};
+use crate::store::{Record, Settled, Settlement, Snapshot, TenantState, mismatch};
 use crate::{Engine, access};
 
 impl Engine {
@@ -26,7 +26,7 @@ impl Engine {
         caller.owns(&tenant.id)?;
         let (mut state, now) = self.turn(&tenant)?;
         let record = state.reservation(uuid, id)?;
-        caller.covers(&record.subject)?;
+        caller.covers_work(&record.work)?;
         if let Some(settlement) = record.settled_by(Settled::Commit, &request.idempotency_key) {
             if settlement.hash != hash {
                 return Err(mismatch(&request.idempotency_key));
@@ -38,7 +38,7 @@ impl Engine {
         let actual = request.actual;
         let done = commit::commit(&state.settings, &budgets, &record.reservation, actual, now)
             .map_err(|refusal| {
-                let scopes = scope::derive(&record.subject, &tenant.id);
+                let scopes = record.scopes(&tenant.id);
                 state.refuse(refusal, &scopes, actual.unit)
             })?;
         let settlement = Settlement {
@@ -47,7 +47,7 @@ impl Engine {
             hash,
             charged: done.charged,
             released: done.released,
-            budgets: snapshot(&done.budgets),
+            budgets: Snapshot::of(&done.budgets),
             metadata: request.metadata,
         };
         let answer = response(&state, record, &settlement);
@@ -62,7 +62,7 @@ fn response(state: &TenantState, record: &Record, settlement: &Settlement) -> Co
         status: CommitStatus::Committed,
         charged: record.amount(settlement.charged),
         released: (settlement.released > 0).then(|| record.amount(settlement.released)),
-        balances: Some(state.budgets.balances(&record.slots, &settlement.budgets)),
+        balances: Some(state.budgets.balances(&record.slots, settlement.budgets.iter())),
         cycles_evidence: None,
     }
 }

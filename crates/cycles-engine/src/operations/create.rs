@@ -12,7 +12,9 @@ use cycles_protocol::{
 use uuid::Uuid;
 
 use super::{Asked, decision};
-use crate::store::{Endpoint, Record, ReplayKey, Slots, Stored, TenantState, mismatch, snapshot};
+use crate::store::{
+    Endpoint, Record, ReplayKey, Slots, Snapshot, Stored, TenantState, Work, mismatch,
+};
 use crate::{Engine, access, ids, limits};
 
 /// A request with what was derived from it.
@@ -46,7 +48,8 @@ impl Engine {
             if record.hash != hash {
                 return Err(mismatch(&request.idempotency_key));
             }
-            return Ok(response(&state, id, record, now));
+            let scopes = record.scopes(&tenant.id);
+            return Ok(response(&state, id, record, scopes, now));
         }
         let key = ReplayKey::new(Endpoint::Create, 0, request.idempotency_key.clone());
         if let Some(Stored::Create(answer)) = state.replays.find(&key, &hash, now)? {
@@ -108,8 +111,7 @@ impl Create {
                 answer.retry_after_ms = denial.retry_after_ms;
             }
         }
-        let budgets = snapshot(&state.budgets.load(&self.slots));
-        answer.balances = Some(state.budgets.balances(&self.slots, &budgets));
+        answer.balances = Some(state.budgets.live_balances(&self.slots));
         Ok(answer)
     }
 
@@ -130,17 +132,16 @@ impl Create {
         let record = Record {
             reservation: reserved.reservation,
             slots: self.slots,
-            subject: self.request.subject,
-            action: self.request.action,
-            metadata: self.request.metadata,
-            key: self.request.idempotency_key,
+            work: Work::new(self.request.subject, self.request.action),
+            metadata: self.request.metadata.map(Box::new),
+            key: self.request.idempotency_key.as_str().into(),
             hash: self.hash,
             caps,
             first_expires_at: reserved.reservation.expires_at,
-            first_budgets: snapshot(&reserved.budgets),
+            first_budgets: Snapshot::of(&reserved.budgets),
             settlement: None,
         };
-        let answer = response(state, id, &record, self.now);
+        let answer = response(state, id, &record, self.scopes, self.now);
         state.budgets.store(&record.slots, &reserved.budgets);
         state.reservations.insert(id, record);
         Ok((id, answer))
@@ -150,8 +151,13 @@ impl Create {
 /// What a live reserve answers, now or on a replay: only `remaining_ttl_ms` is
 /// new each time (spec: IDEMPOTENCY). It counts from the first expiry, so that
 /// it never says more than the lease that was answered.
-fn response(state: &TenantState, id: Uuid, record: &Record, now: i64) -> ReservationCreateResponse {
-    let scopes = scope::derive(&record.subject, &state.record.tenant_id);
+fn response(
+    state: &TenantState,
+    id: Uuid,
+    record: &Record,
+    scopes: Vec<String>,
+    now: i64,
+) -> ReservationCreateResponse {
     let mut answer = ReservationCreateResponse::new(decision(record.caps.as_deref()), scopes);
     let first =
         cycles_ledger::Reservation { expires_at: record.first_expires_at, ..record.reservation };
@@ -160,6 +166,6 @@ fn response(state: &TenantState, id: Uuid, record: &Record, now: i64) -> Reserva
     answer.expires_at_ms = Some(first.expires_at);
     answer.remaining_ttl_ms = Some(first.remaining_ttl_ms(now));
     answer.caps = record.caps.as_deref().cloned();
-    answer.balances = Some(state.budgets.balances(&record.slots, &record.first_budgets));
+    answer.balances = Some(state.budgets.balances(&record.slots, record.first_budgets.iter()));
     answer
 }

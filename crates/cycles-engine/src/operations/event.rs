@@ -9,7 +9,7 @@ use cycles_protocol::{
 };
 
 use super::Asked;
-use crate::store::{Endpoint, ReplayKey, Stored, snapshot};
+use crate::store::{Endpoint, ReplayKey, Snapshot, Stored};
 use crate::{Engine, access, ids, limits};
 
 impl Engine {
@@ -46,7 +46,7 @@ impl Engine {
             event_id: EventId::new(format!("evt_{}", ids::random(&**self.random()))),
             // semantics 2.6: only where the charge was capped
             charged: (applied.charged < amount).then(|| Amount::new(unit, applied.charged)),
-            balances: Some(state.budgets.balances(&slots, &snapshot(&applied.budgets))),
+            balances: Some(state.budgets.balances(&slots, Snapshot::of(&applied.budgets).iter())),
         };
         state.budgets.store(&slots, &applied.budgets);
         let stored = Stored::Event(Box::new(answer.clone()));

@@ -4,10 +4,10 @@ use cycles_ledger::{State, extend};
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, Error, ExtendRequest, ExtendResponse, ExtendStatus, Permission, ReservationId, scope,
+    Call, Error, ExtendRequest, ExtendResponse, ExtendStatus, Permission, ReservationId,
 };
 
-use crate::store::{Endpoint, ReplayKey, Stored, snapshot};
+use crate::store::{Endpoint, ReplayKey, Stored};
 use crate::{Engine, access};
 
 impl Engine {
@@ -26,7 +26,7 @@ impl Engine {
         caller.owns(&tenant.id)?;
         let (mut state, now) = self.turn(&tenant)?;
         let record = state.reservation(uuid, id)?;
-        caller.covers(&record.subject)?;
+        caller.covers_work(&record.work)?;
         let key = ReplayKey::new(Endpoint::Extend, uuid.as_u128(), request.idempotency_key);
         if let Some(Stored::Extend(answer)) = state.replays.find(&key, &hash, now)? {
             let lead = answer.expires_at_ms.saturating_sub(now).max(0);
@@ -36,16 +36,15 @@ impl Engine {
         }
         let after = extend::extend(&state.settings, &record.reservation, request.extend_by_ms, now)
             .map_err(|refusal| {
-                let scopes = scope::derive(&record.subject, &tenant.id);
+                let scopes = record.scopes(&tenant.id);
                 state.refuse(refusal, &scopes, record.reservation.unit)
             })?
             .reservation;
-        let budgets = snapshot(&state.budgets.load(&record.slots));
         let answer = ExtendResponse {
             status: ExtendStatus::Active,
             expires_at_ms: after.expires_at,
             remaining_ttl_ms: Some(after.remaining_ttl_ms(now)),
-            balances: Some(state.budgets.balances(&record.slots, &budgets)),
+            balances: Some(state.budgets.live_balances(&record.slots)),
         };
         state.reservations.update(uuid, after, None);
         let stored = Stored::Extend(Box::new(answer.clone()));

@@ -17,7 +17,7 @@ impl Engine {
         access.owns(&tenant.id)?;
         let (state, _) = self.turn(&tenant)?;
         let record = state.reservation(uuid, id)?;
-        access.covers(&record.subject)?;
+        access.covers_work(&record.work)?;
         // spec: EXPIRY; only this read answers 410, the listing shows the row
         if matches!(record.reservation.state, State::Expired { .. }) {
             let expired = Refusal::Expired { expired_at: record.reservation.expires_at };

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use cycles_protocol::scope::{self, Level};
+use cycles_protocol::scope::Level;
 use cycles_protocol::{
     Call, Error, ErrorCode, ListReservationsParams, Permission, ReservationListResponse,
     ReservationStatus, ReservationSummary, SortDirection, SortKey,
@@ -166,11 +166,11 @@ impl<'a> Listing<'a> {
             && params.finalized.contains(record.finalized_at())
             && params.subject.levels().filter(|(level, _)| *level != Level::Tenant).all(
                 |(level, wanted)| {
-                    let value = record.subject.get(level);
+                    let value = record.work.level(level);
                     value.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
                 },
             )
-            && self.scope_filter.admits_subject(&record.subject, self.tenant)
+            && self.scope_filter.admits_levels(|level| record.work.level(level), self.tenant)
     }
 
     fn value(&self, id: Uuid, record: &Record) -> Value {
@@ -178,9 +178,7 @@ impl<'a> Listing<'a> {
         match self.sort_by {
             SortKey::ReservationId => Value::Text(ids::reservation(id)),
             SortKey::Tenant => Value::Text(self.tenant.to_owned()),
-            SortKey::ScopePath => {
-                Value::Text(scope::derive(&record.subject, self.tenant).pop().unwrap_or_default())
-            }
+            SortKey::ScopePath => Value::Text(record.scopes(self.tenant).pop().unwrap_or_default()),
             SortKey::Status => Value::Text(reservation.state.status().as_str().to_owned()),
             SortKey::Reserved => Value::Number(reservation.estimate),
             SortKey::ExpiresAtMs => Value::Number(reservation.expires_at),

@@ -4,10 +4,10 @@ use cycles_ledger::release;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, Error, Permission, ReleaseRequest, ReleaseResponse, ReleaseStatus, ReservationId, scope,
+    Call, Error, Permission, ReleaseRequest, ReleaseResponse, ReleaseStatus, ReservationId,
 };
 
-use crate::store::{Record, Settled, Settlement, TenantState, mismatch, snapshot};
+use crate::store::{Record, Settled, Settlement, Snapshot, TenantState, mismatch};
 use crate::{Engine, access};
 
 impl Engine {
@@ -26,7 +26,7 @@ impl Engine {
         access.owns(&tenant.id)?;
         let (mut state, now) = self.turn(&tenant)?;
         let record = state.reservation(uuid, id)?;
-        access.covers(&record.subject)?;
+        access.covers_work(&record.work)?;
         if let Some(settlement) = record.settled_by(Settled::Release, &request.idempotency_key) {
             if settlement.hash != hash {
                 return Err(mismatch(&request.idempotency_key));
@@ -37,7 +37,7 @@ impl Engine {
         let budgets = state.budgets.load(&slots);
         let done = release::release(&state.settings, &budgets, &record.reservation, now).map_err(
             |refusal| {
-                let scopes = scope::derive(&record.subject, &tenant.id);
+                let scopes = record.scopes(&tenant.id);
                 state.refuse(refusal, &scopes, record.reservation.unit)
             },
         )?;
@@ -47,7 +47,7 @@ impl Engine {
             hash,
             charged: 0,
             released: record.reservation.estimate,
-            budgets: snapshot(&done.budgets),
+            budgets: Snapshot::of(&done.budgets),
             metadata: None,
         };
         let answer = response(&state, record, &settlement);
@@ -61,7 +61,7 @@ fn response(state: &TenantState, record: &Record, settlement: &Settlement) -> Re
     ReleaseResponse {
         status: ReleaseStatus::Released,
         released: record.amount(settlement.released),
-        balances: Some(state.budgets.balances(&record.slots, &settlement.budgets)),
+        balances: Some(state.budgets.balances(&record.slots, settlement.budgets.iter())),
         cycles_evidence: None,
     }
 }

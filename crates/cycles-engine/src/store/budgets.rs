@@ -1,11 +1,13 @@
 //! A tenant's budgets.
 
-use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use cycles_ledger::{Budget, Budgets, CapsRule, MAX_SCOPES, ScopeSet, UnitSet};
 use cycles_protocol::{Amount, Balance, SignedAmount, Unit};
+use hashbrown::HashMap;
+
+use super::Amounts;
 
 /// One budget and what names it.
 #[derive(Debug)]
@@ -131,22 +133,31 @@ impl BudgetTable {
         units.fold(UnitSet::default(), |set, id| set.with(self.row(*id).unit))
     }
 
-    /// The balances of the budgeted scopes, root first, as of `budgets`.
-    pub(crate) fn balances(&self, slots: &Slots, budgets: &[Budget]) -> Vec<Balance> {
+    /// The balances of the budgeted scopes, root first, as of `amounts`.
+    pub(crate) fn balances(
+        &self,
+        slots: &Slots,
+        amounts: impl IntoIterator<Item = Amounts>,
+    ) -> Vec<Balance> {
         let rows = slots.ids().map(|id| self.row(id));
-        rows.zip(budgets).map(|(row, budget)| balance(&row.scope, row.unit, budget)).collect()
+        rows.zip(amounts).map(|(row, amounts)| balance(&row.scope, row.unit, amounts)).collect()
+    }
+
+    /// The balances of the budgeted scopes, root first, as they are.
+    pub(crate) fn live_balances(&self, slots: &Slots) -> Vec<Balance> {
+        self.balances(slots, slots.ids().map(|id| Amounts::from(&self.row(id).budget)))
     }
 }
 
 /// A budget as the runtime plane shows it, every field set.
-pub(crate) fn balance(scope: &str, unit: Unit, budget: &Budget) -> Balance {
+pub(crate) fn balance(scope: &str, unit: Unit, amounts: Amounts) -> Balance {
     let amount = |amount| Some(Amount::new(unit, amount));
-    let mut balance = Balance::new(scope, SignedAmount::new(unit, budget.remaining()));
-    balance.reserved = amount(budget.reserved());
-    balance.spent = amount(budget.spent());
-    balance.debt = amount(budget.debt());
-    balance.allocated = amount(budget.allocated());
-    balance.overdraft_limit = amount(budget.overdraft_limit());
-    balance.is_over_limit = Some(budget.is_over_limit());
+    let mut balance = Balance::new(scope, SignedAmount::new(unit, amounts.remaining()));
+    balance.reserved = amount(amounts.reserved);
+    balance.spent = amount(amounts.spent);
+    balance.debt = amount(amounts.debt);
+    balance.allocated = amount(amounts.allocated);
+    balance.overdraft_limit = amount(amounts.overdraft_limit);
+    balance.is_over_limit = Some(amounts.is_over_limit);
     balance
 }

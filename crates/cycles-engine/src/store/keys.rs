@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cycles_protocol::{Permission, Principal};
+use cycles_protocol::Principal;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -11,23 +11,9 @@ use subtle::ConstantTimeEq;
 /// A key without its secret.
 #[derive(Debug)]
 pub(crate) struct ApiKey {
-    pub(crate) key_id: String,
-    pub(crate) tenant_id: String,
-    pub(crate) permissions: Vec<Permission>,
-    pub(crate) scope_filter: Vec<String>,
+    pub(crate) principal: Principal,
     /// The last moment at which it works; a seed's key always does.
     pub(crate) expires_at: Option<i64>,
-}
-
-impl ApiKey {
-    pub(crate) fn principal(&self) -> Principal {
-        Principal::Tenant {
-            tenant_id: self.tenant_id.clone(),
-            key_id: self.key_id.clone(),
-            permissions: self.permissions.clone(),
-            scope_filter: self.scope_filter.clone(),
-        }
-    }
 }
 
 type Hash = [u8; 32];

@@ -1,6 +1,6 @@
 //! Answers that are given again to a repeated idempotency key.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cycles_protocol::canonical::PayloadHash;
@@ -9,6 +9,7 @@ use cycles_protocol::{
     DecisionResponse, Error, ErrorCode, EventCreateResponse, ExtendResponse, IdempotencyKey,
     ReservationCreateResponse,
 };
+use hashbrown::HashMap;
 
 use crate::limits;
 

@@ -1,16 +1,18 @@
 //! A tenant's reservations, open and ended.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use cycles_ledger::{Budget, Budgets, Reservation, State};
+use cycles_ledger::{Reservation, State};
 use cycles_protocol::canonical::PayloadHash;
 use cycles_protocol::{
-    Action, Amount, Caps, IdempotencyKey, JsonMap, ReservationDetail, ReservationId, Subject, scope,
+    Amount, Caps, IdempotencyKey, JsonMap, ReservationDetail, ReservationId, scope,
 };
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use uuid::Uuid;
 
-use super::Slots;
+use super::{Slots, Snapshot, Work};
 use crate::{ids, limits};
 
 /// One reservation with all that answers and replays need.
@@ -18,17 +20,16 @@ use crate::{ids, limits};
 pub(crate) struct Record {
     pub(crate) reservation: Reservation,
     pub(crate) slots: Slots,
-    pub(crate) subject: Subject,
-    pub(crate) action: Action,
-    pub(crate) metadata: Option<JsonMap>,
-    pub(crate) key: IdempotencyKey,
+    pub(crate) work: Work,
+    pub(crate) metadata: Option<Box<JsonMap>>,
+    pub(crate) key: Box<str>,
     pub(crate) hash: PayloadHash,
     /// The caps that the create answered.
     pub(crate) caps: Option<Arc<Caps>>,
     /// The expiry that the create answered; extensions move the live one.
     pub(crate) first_expires_at: i64,
     /// The budgets that the create answered.
-    pub(crate) first_budgets: Box<[Budget]>,
+    pub(crate) first_budgets: Snapshot,
     pub(crate) settlement: Option<Box<Settlement>>,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Settlement {
     pub(crate) charged: i64,
     pub(crate) released: i64,
     /// The budgets that it answered.
-    pub(crate) budgets: Box<[Budget]>,
+    pub(crate) budgets: Snapshot,
     pub(crate) metadata: Option<JsonMap>,
 }
 
@@ -63,20 +64,25 @@ impl Record {
         let mut detail = ReservationDetail::new(
             ReservationId::new(ids::reservation(id)),
             reservation.state.status(),
-            (self.subject.clone(), self.action.clone()),
+            (self.work.subject(), self.work.action()),
             self.amount(reservation.estimate),
             (reservation.created_at, reservation.expires_at),
-            scope::derive(&self.subject, tenant),
+            self.scopes(tenant),
         );
-        detail.idempotency_key = Some(self.key.clone());
+        detail.idempotency_key = Some(IdempotencyKey::new(&*self.key));
         detail.finalized_at_ms = self.finalized_at();
-        detail.metadata.clone_from(&self.metadata);
+        detail.metadata = self.metadata.as_deref().cloned();
         if let State::Committed { charged, .. } = reservation.state {
             detail.committed = Some(self.amount(charged));
             detail.committed_metadata =
                 self.settlement.as_ref().and_then(|settlement| settlement.metadata.clone());
         }
         detail
+    }
+
+    /// All scopes that it touches, root first.
+    pub(crate) fn scopes(&self, tenant: &str) -> Vec<String> {
+        scope::of_levels(self.work.levels(), tenant)
     }
 
     /// The settlement that a repeated commit or release repeats.
@@ -93,16 +99,14 @@ impl Record {
     }
 }
 
-/// The budgets there are, in the order of their scopes.
-pub(crate) fn snapshot(budgets: &Budgets) -> Box<[Budget]> {
-    budgets.iter().map(|(_, budget)| *budget).collect()
-}
-
 /// All reservations of a tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Reservations {
     records: HashMap<Uuid, Box<Record>>,
-    by_key: HashMap<IdempotencyKey, Uuid>,
+    /// By their key's hash, which stands beside the id; the key itself is only
+    /// in the record.
+    by_key: HashTable<(u64, Uuid)>,
+    hasher: DefaultHashBuilder,
     /// Open reservations by the last moment at which they settle.
     due: BTreeSet<(i64, Uuid)>,
     /// Ended reservations, first ended first.
@@ -116,7 +120,11 @@ impl Reservations {
 
     /// The reservation that a live reserve with `key` made.
     pub(crate) fn by_key(&self, key: &IdempotencyKey) -> Option<(Uuid, &Record)> {
-        let id = *self.by_key.get(key)?;
+        let hash = self.hasher.hash_one(key.as_str());
+        let is_it = |(known, id): &(u64, Uuid)| {
+            *known == hash && self.get(*id).is_some_and(|record| *record.key == *key.as_str())
+        };
+        let (_, id) = *self.by_key.find(hash, is_it)?;
         Some((id, self.get(id)?))
     }
 
@@ -136,7 +144,8 @@ impl Reservations {
 
     pub(crate) fn insert(&mut self, id: Uuid, record: Record) {
         self.due.insert((record.reservation.settles_until(), id));
-        self.by_key.insert(record.key.clone(), id);
+        let hash = self.hasher.hash_one(&*record.key);
+        self.by_key.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         self.records.insert(id, Box::new(record));
     }
 
@@ -174,7 +183,10 @@ impl Reservations {
         }
         self.ended.pop_front();
         if let Some(record) = self.records.remove(&id) {
-            self.by_key.remove(&record.key);
+            let hash = self.hasher.hash_one(&*record.key);
+            if let Ok(entry) = self.by_key.find_entry(hash, |(_, known)| *known == id) {
+                entry.remove();
+            }
         }
         Some(id)
     }

@@ -8,6 +8,7 @@ use cycles_ledger::{Budgets, Place, Refusal, TenantSettings, caps, expire};
 use cycles_protocol::control::Tenant as TenantRecord;
 use cycles_protocol::{Caps, Error, ErrorCode, ReservationId, Unit, limits as wire};
 use dashmap::DashMap;
+use hashbrown::DefaultHashBuilder;
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::{BudgetTable, PolicyRow, PolicyTable, Record, Replays, Reservations, 
 use crate::{ids, limits};
 
 /// Whose reservation it is, over all tenants.
-pub(crate) type Owners = DashMap<Uuid, Arc<Tenant>>;
+pub(crate) type Owners = DashMap<Uuid, Arc<Tenant>, DefaultHashBuilder>;
 
 /// A tenant. Its commands run one at a time; tenants run in parallel.
 #[derive(Debug)]

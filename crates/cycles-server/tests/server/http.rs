@@ -8,12 +8,12 @@ use crate::support::{Service, acme, engine, request, reservation, send};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use cycles_protocol::{Authority, Operation, SystemRandom};
-use cycles_server::{AdminKey, AppState, app};
+use cycles_server::{AdminKey, App, AppState, app};
 
 const A: &str = "0af7651916cd43dd8448eb211c80319c";
 const B: &str = "1bf7651916cd43dd8448eb211c80319c";
 
-fn router(authority: impl Authority) -> axum::Router {
+fn router(authority: impl Authority) -> App {
     let (authority, control) = (Arc::new(authority), Arc::new(engine()));
     app(AppState::new(authority, control, AdminKey::none(), Arc::new(SystemRandom)))
 }

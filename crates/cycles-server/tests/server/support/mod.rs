@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::control::BudgetRef;
 use cycles_protocol::{Control, SystemClock, SystemRandom, Unit};
-use cycles_server::{AdminKey, AppState, app};
+use cycles_server::{AdminKey, App, AppState, app};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -39,7 +38,7 @@ pub(crate) fn engine() -> Engine {
 /// The service without a socket.
 pub(crate) struct Service {
     pub(crate) engine: Engine,
-    router: Router,
+    router: App,
 }
 
 /// What a request was answered.
@@ -108,7 +107,7 @@ pub(crate) fn request(
     request.body(body).unwrap()
 }
 
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Reply {
+pub(crate) async fn send(router: &App, request: Request<Body>) -> Reply {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();

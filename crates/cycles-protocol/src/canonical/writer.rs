@@ -1,0 +1,362 @@
+//! Writes canonical JSON in one pass: members are written as they come and put
+//! in order when their object ends.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::mem;
+
+use serde::ser::{self, Impossible, Serialize};
+use serde_json::Value;
+
+/// Something that JSON has no form for.
+#[derive(Debug)]
+pub(super) struct NotJson(String);
+
+impl fmt::Display for NotJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotJson {}
+
+impl ser::Error for NotJson {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+type Written = Result<(), NotJson>;
+
+/// Canonical JSON as it grows.
+#[derive(Debug)]
+pub(super) struct Writer {
+    out: Vec<u8>,
+    /// Members of the objects that are open, the innermost last.
+    members: Vec<Member>,
+    scratch: Vec<u8>,
+}
+
+/// One `"name":value`, and where it stands.
+#[derive(Debug)]
+struct Member {
+    name: Cow<'static, str>,
+    start: usize,
+    end: usize,
+}
+
+/// Nearly every request is shorter, and has fewer members open at once.
+const USUAL_BYTES: usize = 1024;
+const USUAL_MEMBERS: usize = 16;
+
+impl Writer {
+    pub(super) fn new() -> Self {
+        Self {
+            out: Vec::with_capacity(USUAL_BYTES),
+            members: Vec::with_capacity(USUAL_MEMBERS),
+            scratch: Vec::with_capacity(USUAL_BYTES),
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
+    fn string(&mut self, text: &str) -> Written {
+        // serde_json escapes exactly what RFC 8785 section 3.2.2.2 asks for.
+        serde_json::to_writer(&mut self.out, text).map_err(ser::Error::custom)
+    }
+
+    fn display(&mut self, value: impl Display) -> Written {
+        use std::io::Write;
+        write!(self.out, "{value}").map_err(ser::Error::custom)
+    }
+
+    fn member(&mut self, name: Cow<'static, str>, value: &(impl Serialize + ?Sized)) -> Written {
+        let start = self.out.len();
+        self.string(&name)?;
+        self.out.push(b':');
+        value.serialize(&mut *self)?;
+        let end = self.out.len();
+        self.members.push(Member { name, start, end });
+        Ok(())
+    }
+
+    /// Ends the object whose members are those from `first` on.
+    fn close(&mut self, first: usize, start: usize) {
+        // RFC 8785 section 3.2.3: by UTF-16 code units
+        self.members[first..]
+            .sort_unstable_by(|a, b| a.name.encode_utf16().cmp(b.name.encode_utf16()));
+        let mut ordered = mem::take(&mut self.scratch);
+        ordered.clear();
+        for member in self.members.drain(first..) {
+            ordered.push(if ordered.is_empty() { b'{' } else { b',' });
+            ordered.extend_from_slice(&self.out[member.start..member.end]);
+        }
+        if ordered.is_empty() {
+            ordered.push(b'{');
+        }
+        ordered.push(b'}');
+        self.out.truncate(start);
+        self.out.extend_from_slice(&ordered);
+        self.scratch = ordered;
+    }
+}
+
+/// An array that is open.
+pub(super) struct Array<'a> {
+    writer: &'a mut Writer,
+    is_first: bool,
+}
+
+impl Array<'_> {
+    fn item(&mut self, value: &(impl Serialize + ?Sized)) -> Written {
+        if !mem::take(&mut self.is_first) {
+            self.writer.out.push(b',');
+        }
+        value.serialize(&mut *self.writer)
+    }
+
+    fn close(self) {
+        self.writer.out.push(b']');
+    }
+}
+
+impl ser::SerializeSeq for Array<'_> {
+    type Ok = ();
+    type Error = NotJson;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.close();
+        Ok(())
+    }
+}
+
+impl ser::SerializeTuple for Array<'_> {
+    type Ok = ();
+    type Error = NotJson;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        self.item(value)
+    }
+
+    fn end(self) -> Written {
+        self.close();
+        Ok(())
+    }
+}
+
+/// An object that is open.
+pub(super) struct Object<'a> {
+    writer: &'a mut Writer,
+    /// Where it starts.
+    start: usize,
+    /// Its first member.
+    first: usize,
+    /// The name of the value that comes next, in a map.
+    name: String,
+}
+
+impl ser::SerializeMap for Object<'_> {
+    type Ok = ();
+    type Error = NotJson;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Written {
+        match serde_json::to_value(key) {
+            Ok(Value::String(name)) => self.name = name,
+            _ => return Err(NotJson("a member's name must be a string".to_owned())),
+        }
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        let name = mem::take(&mut self.name);
+        self.writer.member(Cow::Owned(name), value)
+    }
+
+    fn end(self) -> Written {
+        self.writer.close(self.first, self.start);
+        Ok(())
+    }
+}
+
+impl ser::SerializeStruct for Object<'_> {
+    type Ok = ();
+    type Error = NotJson;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
+        self.writer.member(Cow::Borrowed(name), value)
+    }
+
+    fn end(self) -> Written {
+        self.writer.close(self.first, self.start);
+        Ok(())
+    }
+}
+
+fn no_variants<T>() -> Result<T, NotJson> {
+    Err(NotJson("requests have no enums with content".to_owned()))
+}
+
+impl<'a> ser::Serializer for &'a mut Writer {
+    type Ok = ();
+    type Error = NotJson;
+    type SerializeSeq = Array<'a>;
+    type SerializeTuple = Array<'a>;
+    type SerializeTupleStruct = Impossible<(), NotJson>;
+    type SerializeTupleVariant = Impossible<(), NotJson>;
+    type SerializeMap = Object<'a>;
+    type SerializeStruct = Object<'a>;
+    type SerializeStructVariant = Impossible<(), NotJson>;
+
+    fn serialize_bool(self, value: bool) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_i8(self, value: i8) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_i16(self, value: i16) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_i32(self, value: i32) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_i64(self, value: i64) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_u8(self, value: u8) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_u16(self, value: u16) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_u32(self, value: u32) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_u64(self, value: u64) -> Written {
+        self.display(value)
+    }
+
+    fn serialize_f32(self, value: f32) -> Written {
+        self.serialize_f64(f64::from(value))
+    }
+
+    fn serialize_f64(self, value: f64) -> Written {
+        self.out.extend_from_slice(ryu_js::Buffer::new().format(value).as_bytes());
+        Ok(())
+    }
+
+    fn serialize_char(self, value: char) -> Written {
+        self.string(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Written {
+        self.string(value)
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_none(self) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Written {
+        self.out.extend_from_slice(b"null");
+        Ok(())
+    }
+
+    fn serialize_unit_struct(self, _name: &'static str) -> Written {
+        self.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        variant: &'static str,
+    ) -> Written {
+        self.string(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        value: &T,
+    ) -> Written {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _value: &T,
+    ) -> Written {
+        no_variants()
+    }
+
+    fn serialize_seq(self, _length: Option<usize>) -> Result<Array<'a>, NotJson> {
+        self.out.push(b'[');
+        Ok(Array { writer: self, is_first: true })
+    }
+
+    fn serialize_tuple(self, length: usize) -> Result<Array<'a>, NotJson> {
+        self.serialize_seq(Some(length))
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _name: &'static str,
+        _length: usize,
+    ) -> Result<Self::SerializeTupleStruct, NotJson> {
+        no_variants()
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _length: usize,
+    ) -> Result<Self::SerializeTupleVariant, NotJson> {
+        no_variants()
+    }
+
+    fn serialize_map(self, _length: Option<usize>) -> Result<Object<'a>, NotJson> {
+        let (start, first) = (self.out.len(), self.members.len());
+        Ok(Object { writer: self, start, first, name: String::new() })
+    }
+
+    fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Object<'a>, NotJson> {
+        self.serialize_map(Some(length))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _name: &'static str,
+        _index: u32,
+        _variant: &'static str,
+        _length: usize,
+    ) -> Result<Self::SerializeStructVariant, NotJson> {
+        no_variants()
+    }
+}
