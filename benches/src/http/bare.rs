@@ -1,6 +1,6 @@
 //! The least that a handler of axum's must do to answer a reserve: authenticate,
-//! parse, hash the payload, make the ids and write the same answer. It checks,
-//! decides and remembers nothing.
+//! parse, hash the payload, make the ids and write the same answer. It decides
+//! and remembers nothing.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use cycles_protocol::{
     Amount, Balance, Call, Decision, Random, ReservationCreateRequest, ReservationCreateResponse,
-    ReservationId, SignedAmount, SystemRandom, UniqueIds, Unit, canonical, headers,
+    ReservationId, SignedAmount, SystemRandom, UniqueIds, Unit, canonical, headers, strict,
 };
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -49,7 +49,7 @@ async fn reserve(State(service): State<Arc<Service>>, headers: HeaderMap, body: 
     if !is_known(&service.keys, &headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let Ok(request) = serde_json::from_slice::<ReservationCreateRequest>(&body) else {
+    let Ok(request) = strict::parse::<ReservationCreateRequest>(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     black_box(canonical::payload_hash(&request));

@@ -172,6 +172,36 @@ impl Operation {
         matches!(self, Self::Commit | Self::Release | Self::Extend | Self::GetReservation)
     }
 
+    /// The HTTP method.
+    #[must_use]
+    pub const fn method(self) -> &'static str {
+        if self.has_body() { "POST" } else { "GET" }
+    }
+
+    /// Whether `path` is this operation's, and the segment of it that names the
+    /// reservation, as it was sent; empty where the operation names none.
+    #[must_use]
+    pub fn match_path(self, path: &str) -> Option<&str> {
+        let tail = match self {
+            Self::CreateReservation | Self::ListReservations => "reservations",
+            Self::Decide => "decide",
+            Self::CreateEvent => "events",
+            Self::GetBalances => "balances",
+            Self::Commit => "/commit",
+            Self::Release => "/release",
+            Self::Extend => "/extend",
+            Self::GetReservation => "",
+        };
+        let rest = path.strip_prefix("/v1/")?;
+        if !self.names_reservation() {
+            return (rest == tail).then_some("");
+        }
+        let id = rest.strip_prefix("reservations/")?.strip_suffix(tail)?;
+        // An empty id is an id that is wrong, but where it ends the path, there
+        // is none.
+        (!id.contains('/') && !(id.is_empty() && tail.is_empty())).then_some(id)
+    }
+
     /// The path, with the reservation's id percent-encoded into it.
     #[must_use]
     pub fn path(self, id: Option<&ReservationId>) -> String {
@@ -274,6 +304,25 @@ mod tests {
             Operation::GetReservation.path(Some(&id)),
             "/v1/reservations/a%2F..%2Fb%3Fc%23d"
         );
+    }
+
+    #[test]
+    fn every_path_is_found_again_and_no_other() {
+        let id = ReservationId::new("res/1");
+        for operation in Operation::ALL {
+            let path = operation.path(Some(&id));
+            for other in Operation::ALL {
+                let is_same = other.path(Some(&id)) == path;
+                assert_eq!(other.match_path(&path).is_some(), is_same, "{path}");
+            }
+            let segment = operation.match_path(&path).unwrap();
+            assert_eq!(segment, if operation.names_reservation() { "res%2F1" } else { "" });
+            for wrong in [format!("{path}/"), format!("/{path}"), path.replace("v1", "v2")] {
+                assert_eq!(operation.match_path(&wrong), None, "{wrong}");
+            }
+        }
+        assert_eq!(Operation::GetReservation.match_path("/v1/reservations/"), None);
+        assert_eq!(Operation::Commit.match_path("/v1/reservations//commit"), Some(""));
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn parse_fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 /// The spec declares no field nullable. `serde` reads `null` as an absent
 /// option, so it is looked for separately, and only where the text has one.
 fn refuse_null(body: &[u8]) -> Result<(), Error> {
-    if !body.windows(4).any(|window| window == b"null") {
+    if memchr::memmem::find(body, b"null").is_none() {
         return Ok(());
     }
     let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;

@@ -1,6 +1,6 @@
 //! Answers in wire form, written as HTTP.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use cycles_protocol::{
@@ -8,11 +8,16 @@ use cycles_protocol::{
 };
 use serde::Serialize;
 
+/// Headers of an answer, at the most.
+const HEADERS: usize = 12;
+
 /// An authority's answer; nothing is copied but the headers' names.
 pub(crate) fn raw(answer: RawResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    // With those that `context::around` and the connection add, never more.
+    response.headers_mut().reserve(HEADERS);
     for (name, value) in answer.headers {
         // `context::around` sets these two on every answer.
         if name == headers::REQUEST_ID || name == headers::TRACE_ID {
@@ -21,6 +26,15 @@ pub(crate) fn raw(answer: RawResponse) -> Response {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }
+    }
+    response
+}
+
+/// The same answer as HEAD gets it: its length stays.
+pub(crate) fn without_body(mut response: Response) -> Response {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     response
 }

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use axum::{BoxError, Router};
-use cycles_protocol::{Authority, BoxFuture, Control, Operation, Random};
+use cycles_protocol::{Authority, BoxFuture, Control, Random};
 use tower_service::Service;
 
 use crate::auth::AdminKey;
@@ -72,7 +72,8 @@ pub struct App {
 #[must_use]
 pub fn app(state: AppState) -> App {
     let routes = Router::new()
-        .merge(runtime_plane())
+        .route("/v1/evidence/{evidence_id}", get(missing::evidence))
+        .route("/v1/.well-known/cycles-jwks.json", get(missing::evidence))
         .merge(governance_plane())
         .merge(health::routes())
         .fallback(missing::path)
@@ -81,8 +82,8 @@ pub fn app(state: AppState) -> App {
     App { state, routes }
 }
 
-// Around the router as a whole: as a layer of it, what surrounds a request would
-// be boxed and cloned once more for each.
+// The contract knows the runtime plane's paths, and its requests are nearly all
+// there are: they need no router, and nothing that is boxed once more per layer.
 impl<B> Service<Request<B>> for App
 where
     B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -96,35 +97,28 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (state, mut routes) = (self.state.clone(), self.routes.clone());
-        Box::pin(async move {
-            let inner = |request| routes.call(request);
-            Ok(context::around(state, request.map(Body::new), inner).await)
-        })
-    }
-}
-
-fn runtime_plane() -> Router<AppState> {
-    use Operation::{
-        Commit, CreateEvent, CreateReservation, Decide, Extend, GetBalances, GetReservation,
-        ListReservations, Release,
-    };
-    let on = |operation: Operation| {
-        move |State(app): State<AppState>, request: Request| {
-            runtime::answer(app, operation, request)
+        let state = self.state.clone();
+        let request = request.map(Body::new);
+        match runtime::find(request.method(), request.uri().path()) {
+            Some(operation) => Box::pin(async move {
+                let inner = |call, request| runtime::answer(&state, operation, call, request);
+                Ok(context::around(&state, request, inner).await)
+            }),
+            None => {
+                let mut routes = self.routes.clone();
+                Box::pin(async move {
+                    let inner = |call, mut request: Request| {
+                        request.extensions_mut().insert(call);
+                        async move {
+                            let Ok(response) = routes.call(request).await;
+                            response
+                        }
+                    };
+                    Ok(context::around(&state, request, inner).await)
+                })
+            }
         }
-    };
-    Router::new()
-        .route("/v1/reservations", post(on(CreateReservation)).get(on(ListReservations)))
-        .route("/v1/reservations/{reservation_id}", get(on(GetReservation)))
-        .route("/v1/reservations/{reservation_id}/commit", post(on(Commit)))
-        .route("/v1/reservations/{reservation_id}/release", post(on(Release)))
-        .route("/v1/reservations/{reservation_id}/extend", post(on(Extend)))
-        .route("/v1/decide", post(on(Decide)))
-        .route("/v1/events", post(on(CreateEvent)))
-        .route("/v1/balances", get(on(GetBalances)))
-        .route("/v1/evidence/{evidence_id}", get(missing::evidence))
-        .route("/v1/.well-known/cycles-jwks.json", get(missing::evidence))
+    }
 }
 
 fn governance_plane() -> Router<AppState> {

@@ -1,7 +1,6 @@
 //! What surrounds every request: its ids, the headers of its answer, and the
 //! net under a panic.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 
 use axum::extract::Request;
@@ -18,27 +17,25 @@ const REQUEST_ID: HeaderName = HeaderName::from_static(headers::REQUEST_ID);
 const TRACE_ID: HeaderName = HeaderName::from_static(headers::TRACE_ID);
 const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static(headers::RATE_LIMIT_REMAINING);
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static(headers::RATE_LIMIT_RESET);
+const UNLIMITED: HeaderValue = HeaderValue::from_static("-1");
+const ZERO: HeaderValue = HeaderValue::from_static("0");
 
-/// Runs a request within a fresh [`Call`], which handlers [`take`].
+/// Runs a request within a fresh [`Call`].
 pub(crate) async fn around<F>(
-    app: AppState,
-    mut request: Request,
-    inner: impl FnOnce(Request) -> F,
+    app: &AppState,
+    request: Request,
+    inner: impl FnOnce(Call, Request) -> F,
 ) -> Response
 where
-    F: Future<Output = Result<Response, Infallible>>,
+    F: Future<Output = Response>,
 {
-    let call = identify(&app, request.headers());
+    let call = identify(app, request.headers());
     let (request_id, trace_id) = (ascii(&call.request_id), ascii(&call.trace_id));
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let versioned = uri.path().starts_with("/v1/");
-    request.extensions_mut().insert(call);
 
-    let answer = AssertUnwindSafe(async { inner(request).await }).catch_unwind().await;
-    let mut response = match answer {
-        Ok(Ok(response)) => response,
-        Err(_) => panicked(&app, &request_id, &trace_id),
-    };
+    let answer = AssertUnwindSafe(async { inner(call, request).await }).catch_unwind().await;
+    let mut response = answer.unwrap_or_else(|_| panicked(app, &request_id, &trace_id));
 
     let status = response.status();
     if status.is_server_error() {
@@ -49,15 +46,17 @@ where
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, request_id);
     headers.insert(TRACE_ID, trace_id);
-    if versioned {
-        let unlimited = if status == StatusCode::TOO_MANY_REQUESTS { "0" } else { "-1" };
-        or_insert(headers, RATE_LIMIT_REMAINING, unlimited);
-        or_insert(headers, RATE_LIMIT_RESET, "0");
+    if versioned && status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RATE_LIMIT_REMAINING, ZERO);
+        headers.entry(RATE_LIMIT_RESET).or_insert(ZERO);
+    } else if versioned {
+        headers.insert(RATE_LIMIT_REMAINING, UNLIMITED);
+        headers.insert(RATE_LIMIT_RESET, ZERO);
     }
     response
 }
 
-/// The call that [`around`] made for this request.
+/// The call that a routed request carries.
 pub(crate) fn take(app: &AppState, parts: &mut Parts) -> Call {
     parts.extensions.remove().unwrap_or_else(|| Call::new(app.random()))
 }
@@ -85,8 +84,4 @@ fn panicked(app: &AppState, request_id: &HeaderValue, trace_id: &HeaderValue) ->
 
 fn ascii(id: &str) -> HeaderValue {
     HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-fn or_insert(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
-    headers.entry(name).or_insert(HeaderValue::from_static(value));
 }

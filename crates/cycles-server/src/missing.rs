@@ -1,25 +1,34 @@
 //! What is not there: unknown paths, wrong methods, evidence.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use cycles_protocol::{Error, ErrorCode};
+use cycles_protocol::{Error, ErrorCode, Operation};
 
 use crate::answer::{self, http_refusal};
 use crate::app::AppState;
-use crate::context;
+use crate::{context, runtime};
 
 /// How much of a path a message repeats.
 const PATH_SHOWN: usize = 128;
 
-/// No such path.
+/// No such path, or a runtime path with another method.
 pub(crate) async fn path(State(app): State<AppState>, request: Request) -> Response {
+    let methods: Vec<_> = runtime::at(request.uri().path()).map(Operation::method).collect();
+    if !methods.is_empty() {
+        let mut response = method(State(app), request).await;
+        let allow = methods.join(",").replace("GET", "GET,HEAD");
+        if let Ok(allow) = HeaderValue::try_from(allow) {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
+        return response;
+    }
     let shown: String = request.uri().path().chars().take(PATH_SHOWN).collect();
     let error = Error::new(ErrorCode::NotFound, format!("no such endpoint path={shown}"));
     refuse(&app, request, &error)
 }
 
-/// The path is there, the method is not; the router adds `Allow`.
+/// The path is there, the method is not; who calls adds `Allow`.
 pub(crate) async fn method(State(app): State<AppState>, request: Request) -> Response {
     let message = format!("the endpoint has no such method method={}", request.method());
     refuse(&app, request, &http_refusal(StatusCode::METHOD_NOT_ALLOWED, &message))

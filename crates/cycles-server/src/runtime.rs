@@ -1,26 +1,44 @@
 //! The runtime plane: the nine operations, handed on in wire form.
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::HeaderMap;
+use axum::extract::Request;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use cycles_protocol::{
     Call, Error, ErrorCode, Operation, RawRequest, RawResponse, ReservationId, headers,
 };
+use percent_encoding::percent_decode_str;
 
 use crate::app::AppState;
 use crate::auth::Accepts;
-use crate::{answer, body, context, query};
+use crate::{answer, body, query};
+
+/// The operation that answers there, if one does.
+pub(crate) fn find(method: &Method, path: &str) -> Option<Operation> {
+    // HTTP: HEAD is answered as GET is, without the body.
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    at(path).find(|operation| operation.method() == method)
+}
+
+/// The operations on `path`, whatever their method.
+pub(crate) fn at(path: &str) -> impl Iterator<Item = Operation> {
+    Operation::ALL.into_iter().filter(move |operation| operation.match_path(path).is_some())
+}
 
 /// Answers one operation.
-pub(crate) async fn answer(app: AppState, operation: Operation, request: Request) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let mut call = context::take(&app, &mut parts);
-    match run(&app, operation, &mut call, &mut parts, body).await {
+pub(crate) async fn answer(
+    app: &AppState,
+    operation: Operation,
+    mut call: Call,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let response = match run(app, operation, &mut call, &parts, body).await {
         Ok(answer) => answer::raw(answer),
         Err(error) => answer::refused(&call, &error),
-    }
+    };
+    if parts.method == Method::HEAD { answer::without_body(response) } else { response }
 }
 
 /// The order is the spec's precedence: the key before the request.
@@ -28,13 +46,13 @@ async fn run(
     app: &AppState,
     operation: Operation,
     call: &mut Call,
-    parts: &mut Parts,
+    parts: &Parts,
     body: Body,
 ) -> Result<RawResponse, Error> {
     call.principal = app.authenticate(accepts(operation), &parts.headers)?;
     let mut request = RawRequest::new(operation, Vec::new());
     if operation.names_reservation() {
-        request.reservation_id = Some(reservation_id(parts).await?);
+        request.reservation_id = Some(reservation_id(operation, parts.uri.path())?);
     }
     if operation.has_body() {
         request.idempotency_header = idempotency_header(&parts.headers)?;
@@ -55,10 +73,11 @@ const fn accepts(operation: Operation) -> Accepts {
     }
 }
 
-async fn reservation_id(parts: &mut Parts) -> Result<ReservationId, Error> {
-    let invalid = || Error::new(ErrorCode::InvalidRequest, "reservation id is not UTF-8");
-    let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| invalid())?;
-    let (_, id) = params.iter().next().ok_or_else(invalid)?;
+fn reservation_id(operation: Operation, path: &str) -> Result<ReservationId, Error> {
+    let segment = operation.match_path(path).unwrap_or_default();
+    let id = percent_decode_str(segment)
+        .decode_utf8()
+        .map_err(|_| Error::new(ErrorCode::InvalidRequest, "reservation id is not UTF-8"))?;
     Ok(ReservationId::new(id))
 }
 
