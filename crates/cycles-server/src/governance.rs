@@ -11,6 +11,7 @@ use cycles_protocol::control::{
 };
 use cycles_protocol::strict::{self, Validate};
 use cycles_protocol::{Call, Error, ErrorCode, Permission, Principal, Unit, scope};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::AppState;
@@ -98,7 +99,7 @@ impl Exchange<'_> {
 
     async fn fund_budget(self) -> Result<Response, Error> {
         access::permission(&self.call.principal, Permission::BudgetsWrite)?;
-        let pairs = query::pairs(self.parts.uri.query());
+        let pairs = query::pairs(self.parts.uri.query())?;
         let budget = budget_ref(&pairs)?;
         let tenant = match &self.call.principal {
             // spec: ignored with a tenant's key, which names the tenant itself.
@@ -113,7 +114,7 @@ impl Exchange<'_> {
     }
 
     async fn set_budget_frozen(self, frozen: bool) -> Result<Response, Error> {
-        let budget = budget_ref(&query::pairs(self.parts.uri.query()))?;
+        let budget = budget_ref(&query::pairs(self.parts.uri.query())?)?;
         let body = body::read(&self.parts.headers, self.body).await?;
         if !body.is_empty() {
             strict::parse::<BudgetStatusTransitionRequest>(&body)?;
@@ -124,7 +125,7 @@ impl Exchange<'_> {
 
     fn lookup_budget(self) -> Result<Response, Error> {
         access::permission(&self.call.principal, Permission::BudgetsRead)?;
-        let budget = budget_ref(&query::pairs(self.parts.uri.query()))?;
+        let budget = budget_ref(&query::pairs(self.parts.uri.query())?)?;
         if let Principal::Tenant { tenant_id, .. } = &self.call.principal {
             same_tenant(&self.call.principal, &budget.scope, tenant_id)?;
         }
@@ -161,7 +162,10 @@ const fn accepts(provisioning: Provisioning) -> Accepts {
     }
 }
 
-async fn read<T: DeserializeOwned + Validate>(parts: &Parts, body: Body) -> Result<T, Error> {
+async fn read<T: DeserializeOwned + Serialize + Validate>(
+    parts: &Parts,
+    body: Body,
+) -> Result<T, Error> {
     strict::parse(&body::read(&parts.headers, body).await?)
 }
 
