@@ -13,6 +13,7 @@ use cycles_protocol::{Authority, BoxFuture, Control, Operation, Random};
 use tower_service::Service;
 
 use crate::auth::AdminKey;
+use crate::check::{AnswerCheck, Checking};
 use crate::governance::{self, Provisioning};
 use crate::{context, health, missing, runtime};
 
@@ -66,6 +67,15 @@ impl AppState {
 pub struct App {
     state: AppState,
     routes: Router,
+    check: Option<Arc<dyn AnswerCheck>>,
+}
+
+impl App {
+    /// The same service, showing every answer to `check` before it leaves.
+    pub(crate) fn checked_by(mut self, check: Option<Arc<dyn AnswerCheck>>) -> Self {
+        self.check = check;
+        self
+    }
 }
 
 /// The service over `state`.
@@ -78,7 +88,7 @@ pub fn app(state: AppState) -> App {
         .fallback(missing::path)
         .method_not_allowed_fallback(missing::method)
         .with_state(state.clone());
-    App { state, routes }
+    App { state, routes, check: None }
 }
 
 // Around the router as a whole: as a layer of it, what surrounds a request would
@@ -97,9 +107,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (state, mut routes) = (self.state.clone(), self.routes.clone());
+        let checking = self.check.clone().map(|check| Checking::of(check, &request));
         Box::pin(async move {
             let inner = |request| routes.call(request);
-            Ok(context::around(state, request.map(Body::new), inner).await)
+            let answer = context::around(state, request.map(Body::new), inner).await;
+            Ok(match checking {
+                None => answer,
+                Some(checking) => checking.passed(answer).await,
+            })
         })
     }
 }

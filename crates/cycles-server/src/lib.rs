@@ -12,6 +12,7 @@ mod answer;
 mod app;
 mod auth;
 mod body;
+mod check;
 mod config;
 mod context;
 mod embedded;
@@ -25,5 +26,6 @@ mod runtime;
 
 pub use app::{App, AppState, app};
 pub use auth::AdminKey;
+pub use check::AnswerCheck;
 pub use config::ServerConfig;
 pub use embedded::{EmbeddedServer, StartError};
