@@ -21,6 +21,7 @@ mod health;
 mod limits;
 mod listener;
 mod missing;
+mod patience;
 mod query;
 mod runtime;
 
