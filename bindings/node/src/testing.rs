@@ -151,11 +151,7 @@ impl NativeTestServer {
     /// Stops listening.
     #[napi]
     pub async fn shutdown(&self) -> Envelope<()> {
-        guarded_async(async {
-            self.server.shutdown().await;
-            Ok(())
-        })
-        .await
+        guarded_async(async { Ok(self.server.shutdown().await.map_err(ErrorReport::from)?) }).await
     }
 }
 

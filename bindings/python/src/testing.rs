@@ -136,7 +136,7 @@ impl TestServer {
     fn shutdown(&self, py: Python<'_>) -> PyResult<()> {
         caught(|| {
             let server = Arc::clone(self.server()?);
-            block(py, async move { server.shutdown().await })
+            block(py, async move { server.shutdown().await })?.map_err(refused)
         })
     }
 }

@@ -89,8 +89,8 @@ impl TestServer {
     }
 
     /// Stops listening once requests under way have ended.
-    pub fn shutdown(&self) {
-        runtime::block(self.server.shutdown());
+    pub fn shutdown(&self) -> Result<(), NativeError> {
+        Ok(runtime::block(self.server.shutdown())?)
     }
 }
 

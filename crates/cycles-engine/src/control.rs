@@ -1,6 +1,7 @@
 //! [`Control`] over the engine: provisioning and keys.
 
 mod api_keys;
+mod audit;
 mod budgets;
 mod fund;
 mod policies;
@@ -8,9 +9,9 @@ mod seed;
 mod tenants;
 
 use cycles_protocol::control::{
-    ApiKeyCreateRequest, ApiKeyCreateResponse, BudgetCreateRequest, BudgetFundingRequest,
-    BudgetFundingResponse, BudgetLedger, BudgetRef, Created, Policy, PolicyCreateRequest, Tenant,
-    TenantCreateRequest,
+    ApiKeyCreateRequest, ApiKeyCreateResponse, AuditLogListResponse, AuditLogParams,
+    BudgetCreateRequest, BudgetFundingRequest, BudgetFundingResponse, BudgetLedger, BudgetRef,
+    Created, Policy, PolicyCreateRequest, Tenant, TenantCreateRequest,
 };
 use cycles_protocol::{Control, Error, Principal};
 
@@ -47,6 +48,10 @@ impl Control for Engine {
 
     fn create_policy(&self, request: PolicyCreateRequest) -> Result<Policy, Error> {
         self.create_policy_now(request)
+    }
+
+    fn list_audit_logs(&self, params: &AuditLogParams) -> Result<AuditLogListResponse, Error> {
+        self.list_audit_logs_now(params)
     }
 
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {

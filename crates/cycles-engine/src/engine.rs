@@ -10,7 +10,7 @@ use hashbrown::DefaultHashBuilder;
 use parking_lot::MutexGuard;
 use uuid::Uuid;
 
-use crate::store::{Keys, Owners, Tenant, TenantState};
+use crate::store::{Audit, Keys, Owners, Tenant, TenantState};
 use crate::{LocalAuthority, Seed, SeedError, ids};
 
 /// An authority in process. Clones are cheap and share one ledger.
@@ -57,6 +57,7 @@ struct Shared {
     tenants: DashMap<String, Arc<Tenant>, DefaultHashBuilder>,
     owners: Owners,
     keys: Keys,
+    audit: Audit,
 }
 
 impl fmt::Debug for Engine {
@@ -80,6 +81,7 @@ impl Engine {
                 tenants: DashMap::default(),
                 owners: Owners::default(),
                 keys: Keys::default(),
+                audit: Audit::default(),
             }),
         }
     }
@@ -135,6 +137,10 @@ impl Engine {
 
     pub(crate) fn owners(&self) -> &Owners {
         &self.shared.owners
+    }
+
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.shared.audit
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -20,6 +20,10 @@ pub(crate) const REPLAYS_MAX: usize = 100_000;
 pub(crate) const DECISION_REPLAY_MS: i64 = DAY_MS;
 /// semantics 2.10: the record of an event is kept for 30 days.
 pub(crate) const EVENT_REPLAY_MS: i64 = 30 * DAY_MS;
+/// Entries kept in the audit log; beyond it the oldest go. Some 10 MB at most.
+pub(crate) const AUDIT_MAX: usize = 10_000;
+/// Entries on a page when none is asked for. governance spec: `listAuditLogs`
+pub(crate) const AUDIT_PAGE_DEFAULT: usize = 50;
 /// Policies of one tenant; every new reservation looks through them.
 pub(crate) const POLICIES_MAX: usize = 1_000;
 /// Open reservations that a refusal looks at, those that expire first, to say

@@ -1,5 +1,6 @@
 //! The memory store: gone at exit. One [`Tenant`] per tenant behind its lock.
 
+mod audit;
 mod budgets;
 mod keys;
 mod policies;
@@ -9,6 +10,7 @@ mod snapshot;
 mod tenant;
 mod work;
 
+pub(crate) use audit::{Audit, Row as AuditRow};
 pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
 pub(crate) use keys::{ApiKey, Keys};
 pub(crate) use policies::{PolicyRow, PolicyTable};

@@ -2,6 +2,7 @@
 //! implement, shaped as the governance spec's endpoints.
 
 mod api_key;
+mod audit;
 mod budget;
 mod funding;
 mod policy;
@@ -14,6 +15,7 @@ use crate::Principal;
 use crate::error::Error;
 
 pub use api_key::{ApiKeyCreateRequest, ApiKeyCreateResponse};
+pub use audit::{AuditLogEntry, AuditLogListResponse, AuditLogParams};
 pub use budget::{
     BudgetCreateRequest, BudgetLedger, BudgetRef, BudgetStatus, BudgetStatusTransitionRequest,
 };
@@ -71,6 +73,12 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// `DUPLICATE_RESOURCE` when the tenant has one of that name;
     /// `INVALID_REQUEST`, `TENANT_CLOSED`.
     fn create_policy(&self, request: PolicyCreateRequest) -> Result<Policy, Error>;
+
+    /// Lists what operators did, the newest first.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for a cursor of other filters.
+    fn list_audit_logs(&self, params: &AuditLogParams) -> Result<AuditLogListResponse, Error>;
 
     /// Freezes (`true`) or unfreezes (`false`) a budget.
     ///

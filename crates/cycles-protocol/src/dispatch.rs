@@ -82,7 +82,7 @@ fn id(request: &RawRequest) -> Result<&ReservationId, Error> {
     })
 }
 
-fn body<T: serde::de::DeserializeOwned + Validate + HasKey>(
+fn body<T: serde::de::DeserializeOwned + Serialize + Validate + HasKey>(
     request: &RawRequest,
 ) -> Result<T, Error> {
     let body: T = strict::parse(&request.body)?;

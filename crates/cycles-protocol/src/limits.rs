@@ -49,6 +49,16 @@ pub const PAGE_DEFAULT: usize = 50;
 /// metadata is below 16 KiB; the rest is room for metadata.
 pub const BODY_MAX: usize = 1024 * 1024;
 
+/// First allocation for an answer: a reserve's on six budgeted scopes has some
+/// 3 KB, most have less than half of that.
+pub const ANSWER_USUAL: usize = 1_536;
+/// Most values of one filter of the audit log. governance spec: `listAuditLogs`
+pub const AUDIT_LIST_MAX: usize = 25;
+/// Longest text searched for in the audit log. governance spec: `listAuditLogs`
+pub const AUDIT_SEARCH_MAX: usize = 128;
+/// Largest page of the audit log. semantics 1.3
+pub const AUDIT_PAGE_MAX: usize = 100;
+
 /// Whether a subject level's value is legal: `^[a-zA-Z0-9_.-]+$`, at most 128.
 #[must_use]
 pub fn is_subject_value(value: &str) -> bool {
@@ -56,6 +66,3 @@ pub fn is_subject_value(value: &str) -> bool {
         && value.len() <= SUBJECT_VALUE_MAX
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 }
-/// First allocation for an answer: a reserve's on six budgeted scopes has some
-/// 3 KB, most have less than half of that.
-pub const ANSWER_USUAL: usize = 1_536;

@@ -1,6 +1,7 @@
 //! Query parameters of the two listings, read strictly and written back.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::error::{Error, ErrorCode};
 use crate::scope::Level;
@@ -38,7 +39,7 @@ wire_enum! {
 }
 
 /// An inclusive window of time; either side may be open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// First millisecond.
     pub from: Option<i64>,
@@ -47,6 +48,17 @@ pub struct Window {
 }
 
 impl Window {
+    /// # Errors
+    /// `INVALID_REQUEST` naming `parameter` when it ends before it starts.
+    pub(crate) fn check(&self, parameter: &str) -> Result<(), Error> {
+        match self {
+            Self { from: Some(from), to: Some(to) } if from > to => {
+                Err(invalid(format!("the window ends before it starts parameter={parameter}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether `at` lies inside; an absent time lies in no bounded window.
     #[must_use]
     pub fn contains(&self, at: Option<i64>) -> bool {
@@ -88,17 +100,36 @@ pub struct ListReservationsParams {
 
 type Pairs = [(String, String)];
 
+/// What may stand in a query once, besides the levels of the subject.
+const ONCE: [&str; 14] = [
+    "idempotency_key",
+    "status",
+    "from",
+    "to",
+    "expires_from",
+    "expires_to",
+    "finalized_from",
+    "finalized_to",
+    "sort_by",
+    "sort_dir",
+    "limit",
+    "cursor",
+    "include",
+    "include_children",
+];
+
 /// Reads the query of `GET /v1/balances`.
 ///
 /// # Errors
 /// `INVALID_REQUEST` naming the parameter that is wrong.
 pub fn balances(query: &Pairs) -> Result<BalanceParams, Error> {
     let mut params = BalanceParams::default();
+    refuse_repeated(query)?;
     for (name, value) in query {
         match name.as_str() {
             "include_children" => params.include_children = boolean(name, value)?,
             "limit" => params.limit = Some(limit(value)?),
-            "cursor" => params.cursor = Some(value.clone()),
+            "cursor" => params.cursor = cursor(value),
             _ => subject_level(&mut params.subject, name, value)?,
         }
     }
@@ -117,6 +148,7 @@ pub fn balances(query: &Pairs) -> Result<BalanceParams, Error> {
 /// `INVALID_REQUEST` naming the parameter that is wrong.
 pub fn list(query: &Pairs) -> Result<ListReservationsParams, Error> {
     let mut params = ListReservationsParams::default();
+    refuse_repeated(query)?;
     for (name, value) in query {
         match name.as_str() {
             "idempotency_key" => params.idempotency_key = Some(key(value)?),
@@ -145,19 +177,11 @@ pub fn list(query: &Pairs) -> Result<ListReservationsParams, Error> {
                 params.include = value.split(',').map(|field| field.trim().to_owned()).collect();
             }
             "limit" => params.limit = Some(limit(value)?),
-            "cursor" => params.cursor = Some(value.clone()),
+            "cursor" => params.cursor = cursor(value),
             _ => subject_level(&mut params.subject, name, value)?,
         }
     }
-    for (name, window) in [
-        ("from", params.created),
-        ("expires_from", params.expires),
-        ("finalized_from", params.finalized),
-    ] {
-        if matches!(window, Window { from: Some(from), to: Some(to) } if from > to) {
-            return Err(invalid(format!("the window ends before it starts parameter={name}")));
-        }
-    }
+    params.validate()?;
     Ok(params)
 }
 
@@ -176,6 +200,26 @@ impl BalanceParams {
 }
 
 impl ListReservationsParams {
+    /// Checks what a query could not have said.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` naming the parameter that is wrong.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.created.check("from")?;
+        self.expires.check("expires_from")?;
+        self.finalized.check("finalized_from")?;
+        let unknown = if self.status == Some(ReservationStatus::Unknown) {
+            "status"
+        } else if self.sort_by == Some(SortKey::Unknown) {
+            "sort_by"
+        } else if self.sort_dir == Some(SortDirection::Unknown) {
+            "sort_dir"
+        } else {
+            return Ok(());
+        };
+        Err(invalid(format!("value is not one that the spec names parameter={unknown}")))
+    }
+
     /// The query that [`list`] reads back.
     #[must_use]
     pub fn to_query(&self) -> Vec<(String, String)> {
@@ -213,6 +257,24 @@ fn push(query: &mut Vec<(String, String)>, name: &str, value: Option<&impl ToStr
 
 fn iso(ms: i64) -> Option<String> {
     Timestamp::from_millisecond(ms).ok().map(|time| time.to_string())
+}
+
+// Which of two values is meant is anyone's guess, and whatever stands in front of
+// the server may guess otherwise.
+fn refuse_repeated(query: &Pairs) -> Result<(), Error> {
+    let known = |name: &str| {
+        ONCE.contains(&name) || Level::ALL.into_iter().any(|level| level.as_str() == name)
+    };
+    let mut names = query.iter().map(|(name, _)| name.as_str()).enumerate();
+    match names.find(|(at, name)| known(name) && query[..*at].iter().any(|(key, _)| key == name)) {
+        Some((_, name)) => Err(invalid(format!("sent more than once parameter={name}"))),
+        None => Ok(()),
+    }
+}
+
+// A blank cursor asks for the first page, as a blank bound is unset.
+fn cursor(value: &str) -> Option<String> {
+    Some(value.to_owned()).filter(|value| !value.is_empty())
 }
 
 // spec: additive parameters that a server does not know are ignored.
@@ -268,7 +330,7 @@ fn known<T: PartialEq + Copy>(name: &str, text: &str, value: T, unknown: T) -> R
 }
 
 // spec: a blank bound counts as unset.
-fn time(name: &str, value: &str) -> Result<Option<i64>, Error> {
+pub(crate) fn time(name: &str, value: &str) -> Result<Option<i64>, Error> {
     if value.trim().is_empty() {
         return Ok(None);
     }
@@ -316,6 +378,24 @@ mod tests {
             ("expires_to", "2026-01-01T00:00:00Z"),
         ]);
         assert!(list(&backward).unwrap_err().message().contains("expires_from"));
+    }
+
+    #[test]
+    fn a_parameter_stands_once_unless_it_is_unknown() {
+        for name in ONCE.iter().chain(&["tenant", "toolset"]) {
+            let twice = pairs(&[(name, ""), ("tenant", "a"), (name, "")]);
+            assert!(list(&twice).unwrap_err().message().contains("more than once"), "{name}");
+            assert!(balances(&twice).unwrap_err().message().contains("more than once"), "{name}");
+        }
+        let query = [("include", "metadata,evidence"), ("new", "1"), ("new", "2")];
+        assert_eq!(list(&pairs(&query)).unwrap().include, ["metadata", "evidence"]);
+    }
+
+    #[test]
+    fn a_blank_cursor_is_the_first_page() {
+        assert_eq!(list(&pairs(&[("cursor", "")])).unwrap().cursor, None);
+        assert_eq!(balances(&pairs(&[("tenant", "a"), ("cursor", "")])).unwrap().cursor, None);
+        assert_eq!(list(&pairs(&[("cursor", "c")])).unwrap().cursor.as_deref(), Some("c"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -25,8 +26,9 @@ pub trait Validate {
 ///
 /// # Errors
 /// `INVALID_REQUEST` for malformed JSON, unknown or repeated fields, wrong
-/// types (floats and strings for integers, `null`), and values out of bounds.
-pub fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Error> {
+/// types (floats and strings for integers, arrays for objects, `null`), and values
+/// out of bounds.
+pub fn parse<T: DeserializeOwned + Serialize + Validate>(body: &[u8]) -> Result<T, Error> {
     if body.len() > limits::BODY_MAX {
         return Err(invalid(format!("request body is too large max_bytes={}", limits::BODY_MAX)));
     }
@@ -35,7 +37,7 @@ pub fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, Error> {
     Ok(value)
 }
 
-fn parse_fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+fn parse_fields<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T, Error> {
     let mut unknown = None;
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_ignored::deserialize(&mut reader, |path| {
@@ -46,29 +48,53 @@ fn parse_fields<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     if let Some(field) = unknown {
         return Err(invalid(format!("unknown field in request body field={field}")));
     }
-    refuse_null(body)?;
+    refuse_leniency(body, &value)?;
     Ok(value)
 }
 
-/// The spec declares no field nullable. `serde` reads `null` as an absent
-/// option, so it is looked for separately, and only where the text has one.
-fn refuse_null(body: &[u8]) -> Result<(), Error> {
-    if memchr::memmem::find(body, b"null").is_none() {
+/// The spec declares no field nullable, and its objects are objects. `serde` reads
+/// `null` as an absent option and a struct also from an array of its fields, so
+/// both are looked for separately, and only where the text has one.
+fn refuse_leniency(body: &[u8], read: &impl Serialize) -> Result<(), Error> {
+    let has_null = memchr::memmem::find(body, b"null").is_some();
+    let has_array = memchr::memchr(b'[', body).is_some();
+    if !has_null && !has_array {
         return Ok(());
     }
-    let value: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
-    match null_field(&value, "") {
-        Some(field) => {
-            Err(invalid(format!("null is not allowed; leave the field out field={field}")))
-        }
-        None => Ok(()),
+    let sent: Value = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    if has_null && let Some(field) = null_field(&sent, "") {
+        return Err(invalid(format!("null is not allowed; leave the field out field={field}")));
     }
+    if has_array {
+        let read = serde_json::to_value(read).map_err(|error| malformed(&error))?;
+        if let Some(field) = array_for_object(&sent, &read, "") {
+            return Err(invalid(format!("must be an object, not an array field={field}")));
+        }
+    }
+    Ok(())
+}
+
+fn array_for_object(sent: &Value, read: &Value, path: &str) -> Option<String> {
+    match (sent, read) {
+        (Value::Array(_), Value::Object(_)) => Some(path.to_owned()),
+        (Value::Array(sent), Value::Array(read)) => {
+            sent.iter().zip(read).find_map(|(sent, read)| array_for_object(sent, read, path))
+        }
+        (Value::Object(sent), Value::Object(read)) => sent
+            .iter()
+            .find_map(|(name, sent)| array_for_object(sent, read.get(name)?, &below(path, name))),
+        _ => None,
+    }
+}
+
+fn below(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 fn null_field(value: &Value, path: &str) -> Option<String> {
     let Value::Object(fields) = value else { return None };
     fields.iter().find_map(|(name, value)| {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let path = below(path, name);
         match value {
             Value::Null => Some(path),
             // Free-form by the spec: anything may stand there.
@@ -214,6 +240,21 @@ mod tests {
     }
 
     #[test]
+    fn arrays_stand_where_the_spec_has_them() {
+        let tags = r#""name":"b","tags":["null","["]"#;
+        let body = GOOD.replacen("\"name\":\"b\"", tags, 1).replacen("null}", "[[null]]}", 1);
+        let request = parse::<ReservationCreateRequest>(body.as_bytes()).unwrap();
+        assert_eq!(request.action.tags.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_request_is_not_a_list_of_its_fields() {
+        use crate::ReleaseRequest;
+        let error = parse::<ReleaseRequest>(br#"["k","reason"]"#).expect_err("an array");
+        assert!(error.message().contains("not an array"), "{error}");
+    }
+
+    #[test]
     fn every_deviation_is_refused_and_named() {
         for (from, to, says) in [
             ("\"k\"", "\"\"", "idempotency_key"),
@@ -228,6 +269,9 @@ mod tests {
             ("5", "\"5\"", "string"),
             ("5", "-5", "estimate.amount"),
             ("5", "9223372036854775808", "malformed"),
+            ("{\"tenant\":\"acme\"}", "[\"acme\"]", "array field=subject"),
+            ("{\"kind\":\"a\",\"name\":\"b\"}", "[\"a\",\"b\",null]", "array field=action"),
+            ("{\"unit\":\"TOKENS\",\"amount\":5}", "[\"TOKENS\",5]", "array field=estimate"),
             ("TOKENS", "EUROS", "estimate.unit"),
             ("\"metadata\"", "\"ttl_ms\":999,\"metadata\"", "ttl_ms"),
             ("\"metadata\"", "\"surprise\":1,\"metadata\"", "surprise"),

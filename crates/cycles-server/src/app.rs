@@ -13,6 +13,7 @@ use cycles_protocol::{Authority, BoxFuture, Control, Random};
 use tower_service::Service;
 
 use crate::auth::AdminKey;
+use crate::check::{AnswerCheck, Checking};
 use crate::governance::{self, Provisioning};
 use crate::{context, health, missing, runtime};
 
@@ -66,6 +67,15 @@ impl AppState {
 pub struct App {
     state: AppState,
     routes: Router,
+    check: Option<Arc<dyn AnswerCheck>>,
+}
+
+impl App {
+    /// The same service, showing every answer to `check` before it leaves.
+    pub(crate) fn checked_by(mut self, check: Option<Arc<dyn AnswerCheck>>) -> Self {
+        self.check = check;
+        self
+    }
 }
 
 /// The service over `state`.
@@ -79,7 +89,7 @@ pub fn app(state: AppState) -> App {
         .fallback(missing::path)
         .method_not_allowed_fallback(missing::method)
         .with_state(state.clone());
-    App { state, routes }
+    App { state, routes, check: None }
 }
 
 // The contract knows the runtime plane's paths, and its requests are nearly all
@@ -97,34 +107,44 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let state = self.state.clone();
         let request = request.map(Body::new);
-        match runtime::find(request.method(), request.uri().path()) {
-            Some(operation) => Box::pin(async move {
+        let Some(check) = self.check.clone() else { return self.answer(request) };
+        let checking = Checking::of(check, &request);
+        let answer = self.answer(request);
+        Box::pin(async move {
+            let Ok(answer) = answer.await;
+            Ok(checking.passed(answer).await)
+        })
+    }
+}
+
+impl App {
+    fn answer(&self, request: Request) -> BoxFuture<'static, Result<Response, Infallible>> {
+        let state = self.state.clone();
+        if let Some(operation) = runtime::find(request.method(), request.uri().path()) {
+            return Box::pin(async move {
                 let inner = |call, request| runtime::answer(&state, operation, call, request);
                 Ok(context::around(&state, request, inner).await)
-            }),
-            None => {
-                let mut routes = self.routes.clone();
-                Box::pin(async move {
-                    let inner = |call, mut request: Request| {
-                        request.extensions_mut().insert(call);
-                        async move {
-                            let Ok(response) = routes.call(request).await;
-                            response
-                        }
-                    };
-                    Ok(context::around(&state, request, inner).await)
-                })
-            }
+            });
         }
+        let mut routes = self.routes.clone();
+        Box::pin(async move {
+            let inner = |call, mut request: Request| {
+                request.extensions_mut().insert(call);
+                async move {
+                    let Ok(response) = routes.call(request).await;
+                    response
+                }
+            };
+            Ok(context::around(&state, request, inner).await)
+        })
     }
 }
 
 fn governance_plane() -> Router<AppState> {
     use Provisioning::{
         CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, FreezeBudget, FundBudget,
-        LookupBudget, UnfreezeBudget,
+        ListAuditLogs, LookupBudget, UnfreezeBudget,
     };
     let on = |provisioning: Provisioning| {
         move |State(app): State<AppState>, request: Request| {
@@ -141,4 +161,5 @@ fn governance_plane() -> Router<AppState> {
         .route("/v1/admin/budgets/unfreeze", only_post(UnfreezeBudget))
         .route("/v1/admin/budgets/lookup", get(on(LookupBudget)))
         .route("/v1/admin/policies", only_post(CreatePolicy))
+        .route("/v1/admin/audit/logs", get(on(ListAuditLogs)))
 }

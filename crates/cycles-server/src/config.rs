@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cycles_engine::Engine;
 use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, UniqueIds};
 
-use crate::AdminKey;
+use crate::{AdminKey, AnswerCheck};
 
 /// What to serve, and where: on a free port of 127.0.0.1 unless told otherwise.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub struct ServerConfig {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) sweep: Option<Engine>,
+    pub(crate) check: Option<Arc<dyn AnswerCheck>>,
 }
 
 impl ServerConfig {
@@ -39,6 +40,7 @@ impl ServerConfig {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(UniqueIds::new()),
             sweep: None,
+            check: None,
         }
     }
 
@@ -85,6 +87,13 @@ impl ServerConfig {
     #[must_use]
     pub fn sweep(mut self, engine: Engine) -> Self {
         self.sweep = Some(engine);
+        self
+    }
+
+    /// Shows every answer to `check` before it leaves; for tests.
+    #[must_use]
+    pub fn check(mut self, check: Arc<dyn AnswerCheck>) -> Self {
+        self.check = Some(check);
         self
     }
 }

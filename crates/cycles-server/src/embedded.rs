@@ -60,7 +60,7 @@ impl EmbeddedServer {
         let (stop, stopped) = watch::channel(false);
         let state =
             AppState::new(config.authority, config.control, config.admin_key, config.random);
-        let app = app(state);
+        let app = app(state).checked_by(config.check);
         let serve = |tcp| Task::spawn(listener::serve(tcp, app.clone(), stopped.clone()));
         let mut tasks: Vec<_> =
             [Some(listener), admin_listener].into_iter().flatten().map(serve).collect();

@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use cycles_protocol::control::{
-    ApiKeyCreateRequest, BudgetCreateRequest, BudgetFundingRequest, BudgetLedger, BudgetRef,
-    BudgetStatusTransitionRequest, Created, PolicyCreateRequest, ScopePattern, TenantCreateRequest,
+    ApiKeyCreateRequest, AuditLogParams, BudgetCreateRequest, BudgetFundingRequest, BudgetLedger,
+    BudgetRef, BudgetStatusTransitionRequest, Created, PolicyCreateRequest, ScopePattern,
+    TenantCreateRequest,
 };
 use cycles_protocol::strict::{self, Validate};
 use cycles_protocol::{Call, Error, ErrorCode, Permission, Principal, Unit, scope};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::AppState;
@@ -30,6 +32,7 @@ pub(crate) enum Provisioning {
     UnfreezeBudget,
     LookupBudget,
     CreatePolicy,
+    ListAuditLogs,
 }
 
 /// Answers one provisioning request.
@@ -66,6 +69,7 @@ impl Exchange<'_> {
             Provisioning::UnfreezeBudget => self.set_budget_frozen(false).await,
             Provisioning::LookupBudget => self.lookup_budget(),
             Provisioning::CreatePolicy => self.create_policy().await,
+            Provisioning::ListAuditLogs => self.list_audit_logs(),
         }
     }
 
@@ -98,7 +102,7 @@ impl Exchange<'_> {
 
     async fn fund_budget(self) -> Result<Response, Error> {
         access::permission(&self.call.principal, Permission::BudgetsWrite)?;
-        let pairs = query::pairs(self.parts.uri.query());
+        let pairs = query::pairs(self.parts.uri.query())?;
         let budget = budget_ref(&pairs)?;
         let tenant = match &self.call.principal {
             // spec: ignored with a tenant's key, which names the tenant itself.
@@ -113,7 +117,7 @@ impl Exchange<'_> {
     }
 
     async fn set_budget_frozen(self, frozen: bool) -> Result<Response, Error> {
-        let budget = budget_ref(&query::pairs(self.parts.uri.query()))?;
+        let budget = budget_ref(&query::pairs(self.parts.uri.query())?)?;
         let body = body::read(&self.parts.headers, self.body).await?;
         if !body.is_empty() {
             strict::parse::<BudgetStatusTransitionRequest>(&body)?;
@@ -124,13 +128,19 @@ impl Exchange<'_> {
 
     fn lookup_budget(self) -> Result<Response, Error> {
         access::permission(&self.call.principal, Permission::BudgetsRead)?;
-        let budget = budget_ref(&query::pairs(self.parts.uri.query()))?;
+        let budget = budget_ref(&query::pairs(self.parts.uri.query())?)?;
         if let Principal::Tenant { tenant_id, .. } = &self.call.principal {
             same_tenant(&self.call.principal, &budget.scope, tenant_id)?;
         }
         access::scope(&self.call.principal, &budget.scope)?;
         let budget: BudgetLedger = self.app.control().get_budget(&budget)?;
         Ok(answer::json(self.call, StatusCode::OK, &budget))
+    }
+
+    fn list_audit_logs(self) -> Result<Response, Error> {
+        let params = AuditLogParams::from_query(&query::pairs(self.parts.uri.query())?)?;
+        let page = self.app.control().list_audit_logs(&params)?;
+        Ok(answer::json(self.call, StatusCode::OK, &page))
     }
 
     async fn create_policy(self) -> Result<Response, Error> {
@@ -161,7 +171,10 @@ const fn accepts(provisioning: Provisioning) -> Accepts {
     }
 }
 
-async fn read<T: DeserializeOwned + Validate>(parts: &Parts, body: Body) -> Result<T, Error> {
+async fn read<T: DeserializeOwned + Serialize + Validate>(
+    parts: &Parts,
+    body: Body,
+) -> Result<T, Error> {
     strict::parse(&body::read(&parts.headers, body).await?)
 }
 

@@ -13,6 +13,10 @@ pub(crate) const HEAD_READ: Duration = Duration::from_secs(100);
 /// Longest wait for a request's body.
 pub(crate) const BODY_READ: Duration = Duration::from_secs(15);
 
+/// Longest time for a client to take one answer. A listing's full page with its
+/// metadata may be megabytes, and lines are slow.
+pub(crate) const ANSWER_WRITE: Duration = Duration::from_secs(60);
+
 /// First allocation for a body: the largest legal request without metadata.
 pub(crate) const BODY_FIRST: usize = 16 * 1024;
 

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::patience::Patience;
 use crate::{App, limits};
 
 /// Serves `app` until `stop` turns true, then lets requests in flight end,
@@ -60,7 +61,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEAD_READ)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(Patience::new(stream)), TowerToHyperService::new(app));
     tokio::pin!(connection);
     let mut ended = until(&mut stop, connection.as_mut()).await;
     if ended.is_none() {

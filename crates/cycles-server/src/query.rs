@@ -3,8 +3,16 @@
 use cycles_protocol::{Error, ErrorCode};
 
 /// All parameters, decoded, in order.
-pub(crate) fn pairs(query: Option<&str>) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect()
+///
+/// # Errors
+/// `INVALID_REQUEST` when they are not UTF-8.
+pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Error> {
+    let query = query.unwrap_or_default();
+    // The parser would put U+FFFD for what is wrong, and look for something else.
+    if percent_encoding::percent_decode_str(query).decode_utf8().is_err() {
+        return Err(invalid("query is not UTF-8"));
+    }
+    Ok(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
 }
 
 /// The one value of a parameter; a blank one counts as absent.

@@ -58,7 +58,7 @@ async fn run(
         request.idempotency_header = idempotency_header(&parts.headers)?;
         request.body = body::read(&parts.headers, body).await?;
     } else {
-        request.query = query::pairs(parts.uri.query());
+        request.query = query::pairs(parts.uri.query())?;
     }
     app.authority().send(call, request).await.map_err(|error| no_answer(call, &error))
 }

@@ -18,6 +18,7 @@
 //! ```
 
 mod clock;
+mod contract;
 mod document;
 mod recorder;
 mod server;

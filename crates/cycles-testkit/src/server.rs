@@ -12,6 +12,7 @@ use cycles_server::{EmbeddedServer, ServerConfig};
 use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, HttpAuthority};
 use tokio::sync::watch;
 
+use crate::contract::Conformance;
 use crate::recorder::{ClientSide, Counts, Recorder};
 
 /// The operator's key of every test server.
@@ -67,6 +68,7 @@ pub struct TestServer {
     engine: Engine,
     recorder: Recorder,
     http: EmbeddedServer,
+    conformance: Conformance,
     /// What clients of this server still wait for.
     under_way: Arc<watch::Sender<Counts>>,
     keys: Vec<(String, String)>,
@@ -104,11 +106,12 @@ impl TestServer {
         let config =
             ServerConfig::new(ADMIN_KEY, Arc::new(recorder.clone()), Arc::new(engine.clone()))
                 .clock(Arc::clone(&clock));
-        let http = EmbeddedServer::start(config)
+        let conformance = Conformance::default();
+        let http = EmbeddedServer::start(conformance.of_server(config))
             .await
             .map_err(|error| TestServerError(format!("server does not start: {error}")))?;
         let under_way = Arc::new(watch::Sender::new(Counts::default()));
-        Ok(Self { engine, recorder, http, under_way, keys, clock })
+        Ok(Self { engine, recorder, http, conformance, under_way, keys, clock })
     }
 
     /// Where it listens.
@@ -147,7 +150,7 @@ impl TestServer {
     /// When the seed has no such key.
     pub fn local(&self, key: Option<&str>) -> Result<Arc<dyn Authority>, TestServerError> {
         let local = self.engine.local(self.api_key(key)?.to_owned());
-        Ok(Arc::new(self.recorder.around(Arc::new(local))))
+        Ok(self.conformance.of_authority(Arc::new(self.recorder.around(Arc::new(local)))))
     }
 
     /// A client with a key of the seed, on the server's clock.
@@ -209,13 +212,24 @@ impl TestServer {
     /// The budget of `scope` in `unit`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or an answer broke the contract.
     pub fn budget(&self, scope: &str, unit: Unit) -> Result<BudgetLedger, TestServerError> {
+        self.conformance.result()?;
         Ok(self.engine.get_budget(&BudgetRef::new(scope, unit)?)?)
     }
 
     /// Stops listening, lets requests under way end, and answers when done.
-    pub async fn shutdown(&self) {
+    ///
+    /// # Errors
+    /// When an answer broke the OpenAPI contract.
+    pub async fn shutdown(&self) -> Result<(), TestServerError> {
         self.http.shutdown().await;
+        self.conformance.result()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.conformance.end();
     }
 }

@@ -113,8 +113,9 @@ async fn run(scenario: &Scenario, transport: Transport) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let run = Run { server, clock, transport, clients: <_>::default(), saved: <_>::default() };
     let result = run.steps(&scenario.steps, "steps").await;
-    run.server.shutdown().await;
-    result
+    let ended = run.server.shutdown().await.map_err(|error| error.to_string());
+    // A violation of the contract explains whatever else went wrong.
+    ended.and(result)
 }
 
 impl Run {

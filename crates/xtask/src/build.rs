@@ -32,8 +32,16 @@ pub(crate) fn workspace(repo: &Repo) -> Result<()> {
 /// What every cargo call says, so that all of them find the same things built. The
 /// examples belong to it: only with them, or with tests, does cargo unify features
 /// with those of `dev-dependencies`, as `cargo test` will (`docs/adr/0003`).
-pub(crate) const EVERYTHING: [&str; 6] =
-    ["--workspace", "--locked", "--profile", PROFILE, "--features", "runcycles-uniffi/cli"];
+/// The features are the bindings generator and the contract's validator in test
+/// servers, which packages leave out (`docs/adr/0004`).
+pub(crate) const EVERYTHING: [&str; 6] = [
+    "--workspace",
+    "--locked",
+    "--profile",
+    PROFILE,
+    "--features",
+    "runcycles-uniffi/cli,cycles-testkit/contract",
+];
 
 /// An example of the workspace, ready to start.
 pub(crate) fn example(repo: &Repo, name: &str) -> Command {

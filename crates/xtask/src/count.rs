@@ -16,7 +16,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,

@@ -3,7 +3,7 @@
 
 mod agent;
 mod ledger;
-mod server;
+pub(crate) mod server;
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};

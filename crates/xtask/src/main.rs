@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod contract;
 mod count;
 mod demo;
 mod fmt;

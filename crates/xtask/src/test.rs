@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::build::{self, cargo_in, kotlin, node, python};
+use crate::contract;
 use crate::count::{self, Count};
 use crate::language::Language;
 use crate::repo::{Repo, in_ci};
@@ -28,13 +29,22 @@ pub(crate) enum Suite {
     Kotlin,
     /// 200,000 commands against the oracle
     Simulation,
+    /// The server against its OpenAPI file, by schemathesis
+    Contract,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 6] =
-        [Self::Rust, Self::Simulation, Self::Python, Self::Node, Self::Kotlin, Self::Docs];
+    const ALL: [Self; 7] = [
+        Self::Rust,
+        Self::Simulation,
+        Self::Contract,
+        Self::Python,
+        Self::Node,
+        Self::Kotlin,
+        Self::Docs,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -43,14 +53,16 @@ impl Suite {
             Self::Node => Language::Node.name(),
             Self::Kotlin => Language::Kotlin.name(),
             Self::Simulation => "simulation",
+            Self::Contract => "contract",
             Self::Docs => "docs",
         }
     }
 
+    /// Whose toolchain it needs.
     fn language(self) -> Option<Language> {
         match self {
             Self::Rust => Some(Language::Rust),
-            Self::Python => Some(Language::Python),
+            Self::Python | Self::Contract => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
             Self::Simulation | Self::Docs => None,
@@ -131,6 +143,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             Ok((count::junit(&folder)?, finished.success))
         }
         Suite::Simulation => simulate::count(repo),
+        Suite::Contract => contract::count(repo),
         Suite::Docs => Ok((Count::default(), true)),
     }
 }

@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let embedded = measure(&CyclesClient::embedded(SEED)?, runs, calls).await?;
     let server = TestServer::start(SEED).await?;
     let http = measure(&server.client(None, Transport::Http)?, runs, calls).await?;
-    server.shutdown().await;
+    server.shutdown().await?;
     println!(r#"{{"language":"rust","embedded":{embedded},"http":{http}}}"#);
     Ok(())
 }

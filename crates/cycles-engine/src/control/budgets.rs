@@ -45,6 +45,9 @@ impl Engine {
         caps: Option<CapsRule>,
     ) -> Result<BudgetLedger, Error> {
         let (mut state, now) = self.turn(tenant)?;
+        if state.record.status == TenantStatus::Closed && opening.status != BudgetStatus::Closed {
+            return Err(tenant_closed(&tenant.id));
+        }
         let scopes = [scope.to_owned()];
         let budget =
             Budget::open(opening).map_err(|refusal| state.refuse(refusal, &scopes, unit))?;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use cycles_protocol::scope::Level;
 use cycles_protocol::{
     Call, Error, ErrorCode, ListReservationsParams, Permission, ReservationListResponse,
-    ReservationStatus, ReservationSummary, SortDirection, SortKey,
+    ReservationSummary, SortDirection, SortKey,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -46,7 +46,7 @@ impl Engine {
     ) -> Result<ReservationListResponse, Error> {
         let access = access::tenant_or_admin(&call.principal)?;
         let limit = cursor::page(params.limit)?;
-        refuse_unknown(params)?;
+        params.validate()?;
         access.require(&[Permission::ReservationsList])?;
         let asked = params.subject.tenant.as_deref();
         let (tenant_id, filter) = match &access {
@@ -88,23 +88,6 @@ fn tenant_required() -> Error {
         ErrorCode::InvalidRequest,
         "tenant query parameter is required when using admin key authentication",
     )
-}
-
-/// A typed caller can name what no query can.
-fn refuse_unknown(params: &ListReservationsParams) -> Result<(), Error> {
-    let parameter = if params.status == Some(ReservationStatus::Unknown) {
-        "status"
-    } else if params.sort_by == Some(SortKey::Unknown) {
-        "sort_by"
-    } else if params.sort_dir == Some(SortDirection::Unknown) {
-        "sort_dir"
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(
-        ErrorCode::InvalidRequest,
-        format!("value is not one that the spec names parameter={parameter}"),
-    ))
 }
 
 /// One listing: what it filters by, and how it sorts.

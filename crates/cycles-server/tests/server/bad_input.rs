@@ -26,6 +26,12 @@ fn amount(text: &str) -> String {
     bad
 }
 
+/// A good reservation with metadata `depth` lists deep.
+fn nested(depth: usize) -> String {
+    let lists = "[".repeat(depth) + &"]".repeat(depth);
+    with("/metadata", json!({"deep": 0})).replacen(r#""deep":0"#, &format!(r#""deep":{lists}"#), 1)
+}
+
 fn bad_reservations() -> Vec<(&'static str, String)> {
     let good = reservation("bad", 10).to_string();
     vec![
@@ -54,6 +60,24 @@ fn bad_reservations() -> Vec<(&'static str, String)> {
         ("negative amount", with("/estimate/amount", json!(-1))),
         ("amount above int64", amount("9223372036854775808")),
         ("amount far above int64", amount("1000000000000000000000000")),
+        ("amount at 2^64", amount("18446744073709551616")),
+        ("amount beyond doubles", amount("1e400")),
+        ("negative zero", amount("-0")),
+        ("leading zero", amount("010")),
+        ("key twice", good.replacen('{', r#"{"idempotency_key":"bad","#, 1)),
+        ("amount twice", amount(r#"1,"amount":10"#)),
+        ("list for a request", json!(["bad", {"tenant": "acme"}]).to_string()),
+        ("list for a subject", with("/subject", json!(["acme"]))),
+        ("list for an action", with("/action", json!(["llm.completion", "m"]))),
+        ("list for an amount", with("/estimate", json!(["TOKENS", 10]))),
+        ("list for a unit", with("/estimate/unit", json!(["TOKENS"]))),
+        ("object for a unit", with("/estimate/unit", json!({"TOKENS": {}}))),
+        ("NUL in a level", with("/subject/agent", json!("a\0"))),
+        ("raw NUL", good.replacen("bad", "b\0d", 1)),
+        ("NUL after the end", format!("{good}\0")),
+        ("lone surrogate", good.replacen("bad", r"\udc00", 1)),
+        ("byte order mark", format!("\u{feff}{good}")),
+        ("nested too deep", nested(10_000)),
         ("unknown unit", with("/estimate/unit", json!("EUROS"))),
         ("lower-case unit", with("/estimate/unit", json!("tokens"))),
         ("empty subject", with("/subject", json!({}))),
@@ -92,6 +116,38 @@ async fn malformed_reservations_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_not_utf_8_is_refused() {
+    let service = Service::new();
+    let before = service.ledger();
+    for (from, to) in [("bad", &b"b\xFFd"[..]), ("tenant", b"ten\xC3nt"), ("acme", b"\xED\xA0\x80")]
+    {
+        let good = reservation("bad", 10).to_string();
+        let (head, tail) = good.split_once(from).unwrap();
+        let body = [head.as_bytes(), to, tail.as_bytes()].concat();
+        let reply = service.send(Method::POST, "/v1/reservations", &[acme()], body).await;
+        reply.refused(400, "INVALID_REQUEST");
+        assert_eq!(service.ledger(), before, "{from}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_odd_but_well_formed_is_taken_as_it_stands() {
+    let service = Service::new();
+    let key = "k\0\u{feff}\u{10ffff}";
+    for body in [with("/idempotency_key", json!(key)), nested(100)] {
+        let reply = service.send(Method::POST, "/v1/reservations", &[acme()], body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let path = "/v1/reservations?idempotency_key=k%00%EF%BB%BF%F4%8F%BF%BF";
+    let reply = service.get(path, &[acme()]).await;
+    assert_eq!(reply.body["reservations"].as_array().unwrap().len(), 1, "{reply:?}");
+    // The largest amount there is: well formed, and more than there is to spend.
+    let body = amount(&i64::MAX.to_string()).replacen("bad", "large", 1);
+    let reply = service.send(Method::POST, "/v1/reservations", &[acme()], body).await;
+    reply.refused(409, "BUDGET_EXCEEDED");
+}
+
+#[tokio::test]
 async fn malformed_settlements_are_refused_and_change_nothing() {
     let service = Service::new();
     let id = service.reserve(10).await;
@@ -101,7 +157,12 @@ async fn malformed_settlements_are_refused_and_change_nothing() {
         ("commit", json!({"idempotency_key": "c", "actual": {"unit": "TOKENS", "amount": 1.0}})),
         ("commit", json!({"idempotency_key": "c", "actual": {"unit": "TOKENS", "amount": -1}})),
         ("commit", json!({"idempotency_key": "", "actual": {"unit": "TOKENS", "amount": 1}})),
+        (
+            "commit",
+            json!({"idempotency_key": "c", "actual": {"unit": "TOKENS", "amount": 1}, "metrics": [null]}),
+        ),
         ("release", json!({})),
+        ("release", json!(["x", "reason"])),
         ("release", json!({"idempotency_key": "x", "reason": "r".repeat(257)})),
         ("release", json!({"idempotency_key": "x", "because": "r"})),
         ("extend", json!({"idempotency_key": "x"})),
@@ -154,6 +215,15 @@ async fn malformed_ids_and_queries_are_refused() {
     for path in [
         "/v1/reservations/%FF".to_owned(),
         format!("/v1/reservations/{long}"),
+        "/v1/reservations?idempotency_key=%FF".to_owned(),
+        "/v1/reservations?%C3=x".to_owned(),
+        "/v1/reservations?limit=1&limit=2".to_owned(),
+        "/v1/reservations?status=ACTIVE&tenant=acme&status=ACTIVE".to_owned(),
+        "/v1/balances?tenant=acme&tenant=other".to_owned(),
+        "/v1/balances?tenant=acme&agent=a&agent=".to_owned(),
+        "/v1/balances?tenant=acme%00".to_owned(),
+        "/v1/reservations?limit=18446744073709551616".to_owned(),
+        "/v1/reservations?limit=-0".to_owned(),
         "/v1/reservations?limit=0".to_owned(),
         "/v1/reservations?limit=ten".to_owned(),
         "/v1/reservations?status=GONE".to_owned(),

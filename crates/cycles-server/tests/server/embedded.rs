@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::connection::{connect, exchange, read_answer, request_text};
 use crate::support::stub::Stub;
-use crate::support::{ADMIN_KEY, acme, engine, reservation};
+use crate::support::{ADMIN_KEY, Conforming, acme, engine, reservation};
 use cycles_protocol::limits::BODY_MAX;
 use cycles_server::{EmbeddedServer, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn started() -> EmbeddedServer {
-    EmbeddedServer::start_with_engine(ADMIN_KEY, &engine()).await.unwrap()
+    let config = ServerConfig::over_engine(ADMIN_KEY, &engine()).check(Arc::new(Conforming));
+    EmbeddedServer::start(config).await.unwrap()
 }
 
 fn reserve_text() -> String {

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
+use crate::support::connection::{exchange, request_text};
 use crate::support::stub::Stub;
 use crate::support::{Service, acme, engine, request, reservation, send};
 use axum::body::{Body, Bytes};
 use axum::http::Method;
 use cycles_protocol::{Authority, Operation, SystemRandom};
-use cycles_server::{AdminKey, App, AppState, app};
+use cycles_server::{AdminKey, App, AppState, EmbeddedServer, ServerConfig, app};
 
 const A: &str = "0af7651916cd43dd8448eb211c80319c";
 const B: &str = "1bf7651916cd43dd8448eb211c80319c";
@@ -170,4 +171,36 @@ async fn a_body_that_breaks_off_is_refused() {
     let reply =
         send(&router(Stub::Panics), request(Method::POST, "/v1/decide", &[acme()], body)).await;
     reply.refused(400, "INVALID_REQUEST");
+}
+
+/// Finds fault with every answer.
+#[derive(Debug)]
+struct Grumbler;
+
+impl cycles_server::AnswerCheck for Grumbler {
+    fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        status: axum::http::StatusCode,
+        headers: &axum::http::HeaderMap,
+        body: &[u8],
+    ) -> Result<(), String> {
+        assert!(headers.contains_key("x-request-id") && !body.is_empty());
+        Err(format!("wrong {method} {path} {status}"))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_its_check_refuses_becomes_a_500_that_says_why() {
+    let config = ServerConfig::over_engine("admin", &engine()).check(Arc::new(Grumbler));
+    let server = EmbeddedServer::start(config).await.unwrap();
+    let text = request_text("GET", "/v1/balances?tenant=acme", &[acme()], "");
+    let answer = exchange(server.base_url(), &text).await;
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["message"], "wrong GET /v1/balances 200 OK");
+    assert!(head.contains(body["request_id"].as_str().unwrap()), "{answer}");
 }

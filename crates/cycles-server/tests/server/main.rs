@@ -4,6 +4,7 @@
 mod authentication;
 mod bad_input;
 mod embedded;
+mod hostile;
 mod http;
 mod policies;
 #[cfg(all(unix, feature = "cli"))]

@@ -10,8 +10,50 @@ use crate::language;
 use crate::repo::Repo;
 use crate::run::run;
 
+/// An environment of Python packages.
+pub(crate) struct Environment {
+    folder: &'static str,
+    /// The file that says what is in it, and its text.
+    list: &'static str,
+    requirements: &'static str,
+}
+
 /// What tests, lints and examples need, besides the package itself.
-const REQUIREMENTS: &str = include_str!("../../python-requirements.txt");
+const TOOLS: Environment = Environment {
+    folder: "venv",
+    list: "crates/xtask/python-requirements.txt",
+    requirements: include_str!("../../python-requirements.txt"),
+};
+
+/// Schemathesis, which brings plugins for pytest that nobody else asked for.
+pub(crate) const CONTRACT: Environment = Environment {
+    folder: "venv-contract",
+    list: "crates/xtask/contract-requirements.txt",
+    requirements: include_str!("../../contract-requirements.txt"),
+};
+
+impl Environment {
+    /// Creates it, where it is not there as its requirements want it.
+    pub(crate) fn ensure(&self, repo: &Repo) -> Result<()> {
+        let folder = repo.target.join(self.folder);
+        let stamp = folder.join("xtask-requirements.txt");
+        if stamped(&stamp, self.requirements) {
+            return Ok(());
+        }
+        let python = language::python().context("Python is missing")?;
+        run(Command::new(python).args(["-m", "venv"]).arg(folder))?;
+        run(Command::new(self.program(repo, "python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(repo.path(self.list)))?;
+        write_stamp(&stamp, self.requirements)
+    }
+
+    /// A program of the environment.
+    pub(crate) fn program(&self, repo: &Repo, name: &str) -> PathBuf {
+        let programs = if cfg!(windows) { "Scripts" } else { "bin" };
+        repo.target.join(self.folder).join(programs).join(name)
+    }
+}
 
 /// Makes `runcycles` importable for [`interpreter`].
 pub(crate) fn build(repo: &Repo) -> Result<()> {
@@ -19,19 +61,9 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     place(&repo.artifact(&library("_native")), &repo.path("python/runcycles/_native.abi3.so"))
 }
 
-/// Creates the environment, where it is not there as the requirements want it.
+/// Creates the environment of the package's tools.
 pub(crate) fn environment(repo: &Repo) -> Result<()> {
-    let stamp = folder(repo).join("xtask-requirements.txt");
-    if stamped(&stamp, REQUIREMENTS) {
-        return Ok(());
-    }
-    let python = language::python().context("Python is missing")?;
-    run(Command::new(python).args(["-m", "venv"]).arg(folder(repo)))?;
-    let list = repo.path("crates/xtask/python-requirements.txt");
-    run(Command::new(program(repo, "python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
-        .arg(list))?;
-    write_stamp(&stamp, REQUIREMENTS)
+    TOOLS.ensure(repo)
 }
 
 /// The environment's Python, seeing the package of the working copy.
@@ -43,9 +75,5 @@ pub(crate) fn interpreter(repo: &Repo) -> Command {
 
 /// A program of the environment.
 pub(crate) fn program(repo: &Repo, name: &str) -> PathBuf {
-    folder(repo).join(if cfg!(windows) { "Scripts" } else { "bin" }).join(name)
-}
-
-fn folder(repo: &Repo) -> PathBuf {
-    repo.target.join("venv")
+    TOOLS.program(repo, name)
 }

@@ -14,17 +14,20 @@ use crate::repo::Repo;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on a free port; stopped when dropped.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
-    pub(super) base_url: String,
+    pub(crate) base_url: String,
     /// The first key of its seed.
-    pub(super) api_key: String,
+    pub(crate) api_key: String,
 }
+
+/// The operator's key of every server.
+pub(crate) const ADMIN_KEY: &str = "cyc_demo_admin";
 
 impl Server {
     /// Starts it and waits until it is ready.
-    pub(super) fn start(repo: &Repo, seed: &str) -> Result<Self> {
+    pub(crate) fn start(repo: &Repo, seed: &str) -> Result<Self> {
         let seed_text = repo.read(seed)?;
         let document: Value = serde_saphyr::from_str(&seed_text)?;
         let api_key = document["keys"][0]["secret"].as_str().context("the seed has no key")?;
@@ -33,7 +36,7 @@ impl Server {
             .args(["serve", "--store", "memory", "--listen", "127.0.0.1:0", "--seed"])
             .arg(repo.path(seed))
             .env("RUST_LOG", "warn")
-            .env("CYCLES_ADMIN_API_KEY", "cyc_demo_admin")
+            .env("CYCLES_ADMIN_API_KEY", ADMIN_KEY)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -58,7 +61,7 @@ impl Server {
     }
 
     /// Asks it to drain, and expects it to end well.
-    pub(super) fn stop(mut self) -> Result<()> {
+    pub(crate) fn stop(mut self) -> Result<()> {
         terminate(&mut self.child)?;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {

@@ -8,12 +8,16 @@ use crate::repo::Repo;
 /// Each package of ours, and those of ours that it may depend on. Tests
 /// (`dev-dependencies`) may use what stands above.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("cycles-conformance", &[]),
     ("cycles-protocol", &[]),
     ("cycles-ledger", &["cycles-protocol"]),
     ("cycles-engine", &["cycles-protocol", "cycles-ledger"]),
     ("cycles-server", &["cycles-protocol", "cycles-ledger", "cycles-engine"]),
     ("runcycles", &["cycles-protocol", "cycles-engine"]),
-    ("cycles-testkit", &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles"]),
+    (
+        "cycles-testkit",
+        &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles", "cycles-conformance"],
+    ),
     ("runcycles-python", BINDING),
     ("runcycles-node", BINDING),
     ("runcycles-uniffi", BINDING),
@@ -22,9 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 const BINDING: &[&str] = &["cycles-protocol", "runcycles", "cycles-testkit"];
 
-/// Dependencies that may only be taken behind a feature, because a remote
-/// client does not need them.
-const OPTIONAL: &[(&str, &str)] = &[("runcycles", "cycles-engine")];
+/// Dependencies that may only be taken behind a feature: a remote client does not
+/// need the engine, and no package the contract's validator (`docs/adr/0004`).
+const OPTIONAL: &[(&str, &str)] =
+    &[("runcycles", "cycles-engine"), ("cycles-testkit", "cycles-conformance")];
 
 #[expect(clippy::unnecessary_wraps, reason = "a rule like the others, which read files")]
 pub(super) fn check(repo: &Repo) -> Result<Vec<String>> {

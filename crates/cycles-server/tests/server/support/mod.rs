@@ -7,11 +7,14 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::control::BudgetRef;
 use cycles_protocol::{Control, SystemClock, SystemRandom, Unit};
-use cycles_server::{AdminKey, App, AppState, app};
+use cycles_server::{AdminKey, AnswerCheck, App, AppState, app};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+pub(crate) use checked::Conforming;
+
+mod checked;
 pub(crate) mod connection;
 pub(crate) mod stub;
 
@@ -108,9 +111,12 @@ pub(crate) fn request(
 }
 
 pub(crate) async fn send(router: &App, request: Request<Body>) -> Reply {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
+    let conforms = Conforming.check(&method, &path, parts.status, &parts.headers, &bytes);
+    conforms.unwrap_or_else(|violation| panic!("{violation}"));
     let body = if bytes.is_empty() {
         Value::Null
     } else {

@@ -1,0 +1,51 @@
+//! Writing and reading the audit log.
+
+use cycles_protocol::control::{AuditLogEntry, AuditLogListResponse, AuditLogParams};
+use cycles_protocol::{Call, Error};
+use serde::{Deserialize, Serialize};
+
+use crate::store::AuditRow;
+use crate::{Engine, cursor, ids, limits, time};
+
+/// The last row of the page before.
+#[derive(Serialize, Deserialize)]
+struct Before {
+    /// Fingerprint of the filters.
+    fh: String,
+    number: u64,
+}
+
+impl Engine {
+    /// Writes what `call` did at `now`.
+    pub(crate) fn write_audit(&self, mut entry: AuditLogEntry, call: &Call, now: i64) {
+        entry.log_id = format!("log_{}", ids::random(&**self.random()).simple());
+        entry.timestamp = time::iso(now);
+        entry.request_id.clone_from(&call.request_id);
+        entry.trace_id.clone_from(&call.trace_id);
+        self.audit().write(entry, now);
+    }
+
+    pub(super) fn list_audit_logs_now(
+        &self,
+        params: &AuditLogParams,
+    ) -> Result<AuditLogListResponse, Error> {
+        let mut filters = params.clone();
+        (filters.limit, filters.cursor) = (None, None);
+        let fh = cursor::fingerprint(&filters);
+        let before = match &params.cursor {
+            Some(text) => Some(cursor::read(text, |before: &Before| before.fh == fh)?.number),
+            None => None,
+        };
+        let limit = params.limit.unwrap_or(limits::AUDIT_PAGE_DEFAULT);
+        let wanted = |row: &AuditRow| params.matches(&row.entry, row.at);
+        let mut rows = self.audit().newest(before, limit.saturating_add(1), wanted);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows
+            .last()
+            .filter(|_| has_more)
+            .and_then(|row| cursor::write(&Before { fh, number: row.number }));
+        let logs = rows.into_iter().map(|row| row.entry).collect();
+        Ok(AuditLogListResponse { logs, next_cursor, has_more })
+    }
+}
