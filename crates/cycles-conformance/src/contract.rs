@@ -92,7 +92,7 @@ impl Contract {
     /// The first violation.
     pub fn check(&self, exchange: &Exchange<'_>) -> Result<(), Violation> {
         let Some(found) = self.find(exchange)? else { return Ok(()) };
-        if let Some((at, expected)) = found.answer.wrong_header(exchange.headers) {
+        if let Some((at, expected)) = found.answer.wrong_header(found.status, exchange.headers) {
             return Err(found.violation(at, expected));
         }
         found.check_body(exchange)

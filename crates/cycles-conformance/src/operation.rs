@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 /// header objects themselves do not say `required`.
 const ALWAYS: [&str; 2] = ["x-request-id", "x-cycles-trace-id"];
 
+/// What it has every 429 carry ("ERROR SEMANTICS").
+const THROTTLED: [&str; 2] = ["retry-after", "x-ratelimit-reset"];
+
 /// An operation: a method on a path.
 #[derive(Debug)]
 pub(crate) struct Operation {
@@ -80,11 +83,16 @@ impl Answer {
     }
 
     /// The first header that is missing or wrong, and what it should be.
-    pub(crate) fn wrong_header(&self, headers: &HeaderMap) -> Option<(String, String)> {
+    pub(crate) fn wrong_header(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+    ) -> Option<(String, String)> {
         let value = |name: &str| Some(headers.get(name)?.to_str().unwrap_or_default());
-        if let Some(missing) = ALWAYS.into_iter().find(|name| value(name).is_none_or(str::is_empty))
-        {
-            return Some((missing.to_owned(), "every answer carries this header".to_owned()));
+        let throttled = THROTTLED.iter().filter(|_| status == 429);
+        let mut required = ALWAYS.iter().chain(throttled);
+        if let Some(missing) = required.find(|name| value(name).is_none_or(str::is_empty)) {
+            return Some(((*missing).to_owned(), "the answer has to carry this header".to_owned()));
         }
         let json = value("content-type").is_some_and(|value| value == "application/json");
         if !json {

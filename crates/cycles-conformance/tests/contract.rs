@@ -133,6 +133,18 @@ fn headers_are_checked() {
 }
 
 #[test]
+fn a_429_says_when_to_try_again() {
+    let body = refusal("LIMIT_EXCEEDED").to_string();
+    let wait = [("retry-after", "1"), ("x-ratelimit-reset", "1")];
+    let check = |pairs: &[(&'static str, &'static str)]| {
+        answer("POST", "/v1/decide", 429, &[&HEADERS, pairs].concat(), &body)
+    };
+    check(&wait).unwrap();
+    assert_eq!(check(&wait[1..]).unwrap_err().at, "retry-after");
+    assert_eq!(check(&wait[..1]).unwrap_err().at, "x-ratelimit-reset");
+}
+
+#[test]
 fn an_answer_in_process_is_checked_without_headers() {
     let check = |body: &Value| {
         Contract::shared().check_body(&Exchange {

@@ -30,6 +30,7 @@ pub(crate) fn run(repo: &Repo, languages: &[Language], runs: u32, calls: u32) ->
         build::package(repo, language)?;
         let mut command = program(repo, language)?;
         command.env("BENCH_RUNS", runs.to_string()).env("BENCH_CALLS", calls.to_string());
+        command.env("CYCLES_CONTRACT", "off"); // users' test servers do not check either
         let finished = run_and_keep(command.current_dir(&repo.root))?;
         ensure!(finished.success, "the {language} program failed");
         let last = finished.stdout.trim_end().lines().last().unwrap_or_default();

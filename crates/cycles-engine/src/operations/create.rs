@@ -1,6 +1,7 @@
 //! `POST /v1/reservations`, live and as a dry run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cycles_ledger::{Refusal, Reserve, Reserved, reserve};
 use cycles_protocol::canonical::payload_hash;
@@ -126,7 +127,8 @@ impl Create {
             return Err(Error::new(
                 ErrorCode::LimitExceeded,
                 format!("too many open reservations of this tenant max={}", limits::ACTIVE_MAX),
-            ));
+            )
+            .retry_after_hint(Duration::from_secs(limits::RETRY_AFTER_SECONDS)));
         }
         let id = ids::fresh(&**engine.random(), |id| engine.owners().contains_key(&id))?;
         let record = Record {
