@@ -19,6 +19,17 @@ pub struct ServerConfig {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) sweep: Option<Engine>,
+    pub(crate) unanswered: Unanswered,
+}
+
+/// What a server does with a request to which the authority gave no valid answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Answers 500 and asks to repeat with the same key.
+    #[default]
+    Refuse,
+    /// Closes the connection without a byte, as a server that died would.
+    HangUp,
 }
 
 impl ServerConfig {
@@ -39,6 +50,7 @@ impl ServerConfig {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(UniqueIds::new()),
             sweep: None,
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -85,6 +97,13 @@ impl ServerConfig {
     #[must_use]
     pub fn sweep(mut self, engine: Engine) -> Self {
         self.sweep = Some(engine);
+        self
+    }
+
+    /// What to do when the authority gives no valid answer.
+    #[must_use]
+    pub fn unanswered(mut self, unanswered: Unanswered) -> Self {
+        self.unanswered = unanswered;
         self
     }
 }

@@ -25,5 +25,5 @@ mod runtime;
 
 pub use app::{App, AppState, app};
 pub use auth::AdminKey;
-pub use config::ServerConfig;
+pub use config::{ServerConfig, Unanswered};
 pub use embedded::{EmbeddedServer, StartError};

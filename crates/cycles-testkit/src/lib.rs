@@ -19,12 +19,17 @@
 
 mod clock;
 mod document;
+mod fault;
+mod faults;
+mod faulty;
 mod recorder;
 mod server;
 pub mod simulation;
 pub mod vectors;
+mod wrapper;
 
 pub use clock::ManualClock;
 pub use document::{budget_document, client_document, count_document, wait_for_document};
+pub use fault::{Effect, Fault};
 pub use recorder::Recorder;
 pub use server::{TestServer, TestServerError, Transport};
