@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cycles_protocol::{ErrorCode, Operation, RawRequest, Unit};
 use cycles_testkit::{Effect, Fault, ManualClock, TestServer, TestServerError, Transport};
-use runcycles::models::{Action, Amount, EventCreateRequest};
-use runcycles::{CyclesClient, Error};
+use runcycles::models::{Action, Amount, EventCreateRequest, Subject};
+use runcycles::{CyclesClient, Error, WithCyclesConfig, with_cycles};
 
 const SEED: &str = "
 keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
@@ -41,9 +41,8 @@ impl Setup {
 }
 
 fn event() -> EventCreateRequest {
-    let subject = runcycles::models::Subject { tenant: Some("acme".into()), ..<_>::default() };
     EventCreateRequest::builder()
-        .subject(subject)
+        .subject(Subject { tenant: Some("acme".into()), ..Subject::default() })
         .action(Action::new("llm", "m"))
         .actual(Amount::tokens(10))
         .build()
@@ -62,6 +61,25 @@ fn unclear(outcome: &Result<(), Error>, status: Option<u16>) {
     let Err(Error::Transport(error)) = outcome else { panic!("{outcome:?}") };
     assert!(error.is_outcome_unknown(), "{error:?}");
     assert_eq!(outcome.as_ref().unwrap_err().status(), status);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_charged_once() {
+    let clock = ManualClock::default();
+    let server = TestServer::start_with_clock(SEED, clock.clone()).await.unwrap();
+    let client = server.client(None, Transport::Http).unwrap();
+    // Applied, but the agent never hears of it.
+    server.inject(Fault::new(Operation::Commit, Effect::DropAfter)).unwrap();
+
+    let acme = Subject { tenant: Some("acme".into()), ..Subject::default() };
+    let call = WithCyclesConfig::new(Amount::tokens(100)).subject(acme);
+    let answer = with_cycles(&client, call, |_| async { Ok(("an answer", Amount::tokens(60))) });
+    assert_eq!(answer.await.unwrap(), "an answer");
+    clock.advance(Duration::from_millis(500)); // the first repeat is due within half a second
+    // The lost answer, and the repeat's.
+    assert!(server.wait_for(Operation::Commit, 2, Duration::from_secs(5)).await);
+    assert_eq!(server.budget("tenant:acme", Unit::Tokens).unwrap().spent.amount, 60);
+    assert_eq!(server.pending_faults(), []);
 }
 
 #[tokio::test]
