@@ -4,7 +4,7 @@ import { toDocument } from './document.js';
 /** Every wire field whose name differs between the wire and TypeScript. */
 const WIRE_FIELDS = [
   'affected_scopes', 'client_time_ms', 'committed_metadata', 'cooldown_ms',
-  'created_at_ms', 'cycles_evidence', 'cycles_evidence_url', 'dry_run', 'event_id', 'evidence_id',
+  'created_at_ms', 'cycles_evidence', 'cycles_evidence_url', 'delay_ms', 'dry_run', 'event_id', 'evidence_id',
   'expires_at_ms', 'expires_from', 'expires_to', 'extend_by_ms', 'finalized_at_ms', 'finalized_from',
   'finalized_to', 'grace_period_ms', 'has_more', 'idempotency_key', 'include_children', 'is_over_limit',
   'latency_ms', 'max_steps_remaining', 'max_tokens', 'model_version', 'next_cursor', 'overage_policy',

@@ -45,6 +45,10 @@ export interface NativeTestServer {
   apiKey(name: JsonValue): Envelope<string>;
   client(options: JsonValue): Envelope<NativeClient>;
   waitFor(wait: JsonValue): Promise<Envelope<null>>;
+  inject(fault: JsonValue): Envelope<null>;
+  clearFaults(): Envelope<null>;
+  pendingFaults(): Envelope<JsonValue>;
+  waitForFaults(wait: JsonValue): Promise<Envelope<null>>;
   count(operation: JsonValue): Envelope<number>;
   budget(query: JsonValue): Envelope<WireDocument>;
   shutdown(): Promise<Envelope<null>>;

@@ -5,7 +5,7 @@ import type { Seed } from './client.js';
 import { configToDocument } from './config.js';
 import type { CyclesConfigOptions } from './config.js';
 import { toDocument } from './document.js';
-import { fromWire } from './names.js';
+import { fromWire, toWire } from './names.js';
 import { native, unwrap } from './native.js';
 import type { NativeClock, NativeTestServer } from './native.js';
 import type { Integer, Open } from './models.js';
@@ -32,6 +32,39 @@ export interface BudgetState {
   overdraftLimit: Integer;
   isOverLimit: boolean;
   status: Open<'ACTIVE' | 'FROZEN' | 'CLOSED'>;
+}
+
+/**
+ * What happens to a call:
+ * - `drop_before`: the connection closes without an answer; nothing was applied;
+ * - `drop_after`: the same, but the command was applied;
+ * - `delay`: the call is held for `delayMs` by the server's clock, then applied;
+ * - `status`: a refusal with `status`, and with `code` and `retryAfterMs` if given;
+ * - `malformed`: the command was applied; `body`, by default HTML, stands for its answer.
+ */
+export type FaultKind = 'drop_before' | 'drop_after' | 'delay' | 'status' | 'malformed';
+
+export interface FaultOptions {
+  /** How many calls it hits. Default 1. */
+  times?: number | undefined;
+  /** How many calls pass before it. Default 0. */
+  skip?: number | undefined;
+  delayMs?: number | undefined;
+  /** 400 to 599. */
+  status?: number | undefined;
+  /** An error code of the spec; default: the one that goes with the status. */
+  code?: string | undefined;
+  /** `Retry-After`, rounded up to whole seconds. */
+  retryAfterMs?: number | undefined;
+  body?: string | undefined;
+}
+
+/** A fault that has not fired, or not as often as it should. */
+export interface PendingFault extends FaultOptions {
+  operation: Operation;
+  kind: FaultKind;
+  times: number;
+  skip: number;
 }
 
 export interface TestClientOptions {
@@ -96,7 +129,36 @@ export class TestServer {
     unwrap(await this.#native.waitFor(toDocument({ operation, count, timeout_ms: timeoutMs })));
   }
 
-  /** How many times the authority has answered `operation` successfully. */
+  /**
+   * Lets coming calls of `operation` go wrong, over either transport. Faults of one operation
+   * fire in the order in which they were injected.
+   */
+  inject(operation: Operation, kind: FaultKind, options: FaultOptions = {}): void {
+    unwrap(this.#native.inject(toWire({ ...options, operation, kind })));
+  }
+
+  /** Forgets the faults that have not fired, and lets delayed calls go on. */
+  clearFaults(): void {
+    unwrap(this.#native.clearFaults());
+  }
+
+  /** The faults that have not fired; there are none at the end of a good test. */
+  pendingFaults(): PendingFault[] {
+    return fromWire(unwrap(this.#native.pendingFaults())) as unknown as PendingFault[];
+  }
+
+  /**
+   * Resolves once every fault of `operation` has fired. Once a `delay` has fired, advancing
+   * the clock by as much lets the call go on.
+   */
+  async waitForFaults(operation: Operation, timeoutMs = 5000): Promise<void> {
+    unwrap(await this.#native.waitForFaults(toDocument({ operation, timeout_ms: timeoutMs })));
+  }
+
+  /**
+   * How many times the authority has answered `operation` successfully. Answers that a fault
+   * lost or replaced count too: their commands were applied.
+   */
   count(operation: Operation): number {
     return unwrap(this.#native.count(operation));
   }

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Transport = Literal["http", "local"]
+FaultKind = Literal["drop_before", "drop_after", "delay", "status", "malformed"]
 
-__all__ = ["BudgetState", "ManualClock", "TestServer"]
+__all__ = ["BudgetState", "FaultKind", "ManualClock", "TestServer"]
 
 
 class ManualClock:
@@ -110,8 +111,68 @@ class TestServer:
         except CyclesTransportError as error:
             raise TimeoutError(str(error)) from None
 
+    def inject(
+        self,
+        operation: str,
+        kind: FaultKind,
+        *,
+        times: int = 1,
+        skip: int = 0,
+        delay_ms: int | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_ms: int | None = None,
+        body: str | None = None,
+    ) -> None:
+        """Lets `times` coming calls of `operation` go wrong, after `skip` that pass.
+
+        - `drop_before`: the connection closes without an answer; nothing was applied;
+        - `drop_after`: the same, but the command was applied;
+        - `delay`: the call is held for `delay_ms` by the server's clock, then applied;
+        - `status`: a refusal with `status`, and with `code` and `retry_after_ms` if given;
+        - `malformed`: the command was applied; `body`, by default HTML, stands for its answer.
+
+        Faults of one operation fire in the order in which they were injected. Raises
+        `CyclesValidationError` for one that could never fire.
+        """
+        fault = {
+            "operation": operation,
+            "kind": kind,
+            "times": times,
+            "skip": skip,
+            "delay_ms": delay_ms,
+            "status": status,
+            "code": code,
+            "retry_after_ms": retry_after_ms,
+            "body": body,
+        }
+        self._native.inject(json.dumps(fault))
+
+    def clear_faults(self) -> None:
+        """Forgets the faults that have not fired, and lets delayed calls go on."""
+        self._native.clear_faults()
+
+    def pending_faults(self) -> list[dict[str, Any]]:
+        """The faults that have not fired, in the words of `inject`; none at the end of a good test."""
+        faults: list[dict[str, Any]] = json.loads(self._native.pending_faults())
+        return faults
+
+    def wait_for_faults(self, operation: str, timeout_ms: int = 5000) -> None:
+        """Blocks until every fault of `operation` has fired.
+
+        Raises `TimeoutError` naming those that have not in `timeout_ms` of real time. Once a
+        `delay` has fired, advancing the clock by as much lets the call go on.
+        """
+        try:
+            self._native.wait_for_faults(operation, timeout_ms)
+        except CyclesTransportError as error:
+            raise TimeoutError(str(error)) from None
+
     def count(self, operation: str) -> int:
-        """How often the authority has answered `operation` successfully."""
+        """How often the authority has answered `operation` successfully.
+
+        Answers that a fault lost or replaced count too: their commands were applied.
+        """
         return self._native.count(operation)
 
     def budget(self, scope: str, unit: Unit | str) -> BudgetState:

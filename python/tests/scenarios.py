@@ -88,6 +88,8 @@ class Runner:
             "call": self.call,
             "advance_ms": self.advance,
             "wait_for": self.wait_for,
+            "fault": self.fault,
+            "wait_for_faults": self.wait_for_faults,
             "budgets": self.budgets,
         }
         for step in steps:
@@ -112,6 +114,12 @@ class Runner:
     async def wait_for(self, wait: dict[str, Any]) -> None:
         only(wait, "operation", "count")
         self.server.wait_for(wait["operation"], wait["count"])
+
+    async def fault(self, fault: dict[str, Any]) -> None:
+        self.server.inject(**fault)
+
+    async def wait_for_faults(self, operation: str) -> None:
+        self.server.wait_for_faults(operation)
 
     async def budgets(self, expected: list[dict[str, Any]]) -> None:
         for budget in expected:

@@ -25,6 +25,7 @@ def test_scenario(path: Path, transport: str, flavour: str) -> None:
         runner = Runner(server, clock, transport, flavour)
         drive = asyncio.run if flavour == "async" else run_now
         drive(runner.steps(scenario["steps"]))
+        assert server.pending_faults() == [], "faults have not fired"
 
 
 def test_there_are_scenarios() -> None:

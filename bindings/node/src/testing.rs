@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use cycles_testkit::{
-    ManualClock, TestServer, budget_document, client_document, count_document, wait_for_document,
+    ManualClock, TestServer, budget_document, client_document, count_document, inject_document,
+    pending_faults_document, wait_for_document, wait_for_faults_document,
 };
 use napi_derive::napi;
 use runcycles::ErrorReport;
@@ -79,6 +80,13 @@ struct Wait {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct FaultWait {
+    operation: String,
+    timeout_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct BudgetQuery {
     scope: String,
     unit: String,
@@ -124,6 +132,39 @@ impl NativeTestServer {
             let wait: Wait = wait.read("wait")?;
             let timeout = Duration::from_millis(wait.timeout_ms);
             wait_for_document(&self.server, &wait.operation, wait.count, timeout).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets coming calls of an operation go wrong.
+    #[napi]
+    pub fn inject(&self, fault: Document) -> Envelope<()> {
+        guarded(|| Ok(inject_document(&self.server, fault.read("fault")?)?))
+    }
+
+    /// Forgets the faults that have not fired.
+    #[napi]
+    pub fn clear_faults(&self) -> Envelope<()> {
+        guarded(|| {
+            self.server.clear_faults();
+            Ok(())
+        })
+    }
+
+    /// The faults that have not fired.
+    #[napi]
+    pub fn pending_faults(&self) -> Envelope<Value> {
+        guarded(|| Ok(pending_faults_document(&self.server)))
+    }
+
+    /// Waits until all faults of an operation have fired.
+    #[napi]
+    pub async fn wait_for_faults(&self, wait: Document) -> Envelope<()> {
+        guarded_async(async {
+            let FaultWait { operation, timeout_ms } = wait.read("wait")?;
+            let timeout = Duration::from_millis(timeout_ms);
+            wait_for_faults_document(&self.server, &operation, timeout).await?;
             Ok(())
         })
         .await

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use cycles_protocol::Clock;
 use cycles_testkit::{
-    TestServerError, budget_document, client_document, count_document, wait_for_document,
+    TestServerError, budget_document, client_document, count_document, inject_document,
+    pending_faults_document, wait_for_document, wait_for_faults_document,
 };
 use pyo3::prelude::*;
+use runcycles::document;
 
-use crate::client::{Client, raise, read_config};
+use crate::client::{Client, parse, raise, read_config};
 use crate::errors::{self, caught};
 use crate::runtime::{self, block};
 
@@ -117,6 +119,40 @@ impl TestServer {
                 block(
                     py,
                     async move { wait_for_document(&server, &operation, count, timeout).await },
+                )?;
+            waited.map_err(raise)
+        })
+    }
+
+    /// Injects the fault that the JSON text describes.
+    fn inject(&self, fault: &str) -> PyResult<()> {
+        caught(|| {
+            let fault = document::read("fault", parse("fault", fault)?).map_err(raise)?;
+            inject_document(self.server()?, fault).map_err(raise)
+        })
+    }
+
+    fn clear_faults(&self) -> PyResult<()> {
+        caught(|| {
+            self.server()?.clear_faults();
+            Ok(())
+        })
+    }
+
+    /// The faults that have not fired, as JSON.
+    fn pending_faults(&self) -> PyResult<String> {
+        caught(|| Ok(pending_faults_document(self.server()?).to_string()))
+    }
+
+    /// Waits until all faults of `operation` have fired.
+    fn wait_for_faults(&self, py: Python<'_>, operation: &str, timeout_ms: u64) -> PyResult<()> {
+        caught(|| {
+            let (server, operation) = (Arc::clone(self.server()?), operation.to_owned());
+            let timeout = Duration::from_millis(timeout_ms);
+            let waited =
+                block(
+                    py,
+                    async move { wait_for_faults_document(&server, &operation, timeout).await },
                 )?;
             waited.map_err(raise)
         })

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_testkit::{
-    TestServerError, budget_document, client_document, count_document, wait_for_document,
+    TestServerError, budget_document, client_document, count_document, inject_document,
+    pending_faults_document, wait_for_document, wait_for_faults_document,
 };
 use runcycles::ErrorReport;
 
@@ -74,6 +75,35 @@ impl TestServer {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let waited = runtime::detached(async move {
             wait_for_document(&server, &operation, count, timeout).await
+        });
+        Ok(waited.await??)
+    }
+
+    /// Lets coming calls go wrong as the JSON `fault` says.
+    pub fn inject(&self, fault: String) -> Result<(), NativeError> {
+        Ok(inject_document(&self.server, document("fault", &fault)?)?)
+    }
+
+    /// Forgets the faults that have not fired.
+    pub fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    /// The faults that have not fired, as a JSON list.
+    pub fn pending_faults(&self) -> String {
+        pending_faults_document(&self.server).to_string()
+    }
+
+    /// Waits until all faults of `operation` have fired.
+    pub async fn wait_for_faults(
+        &self,
+        operation: String,
+        timeout_ms: u64,
+    ) -> Result<(), NativeError> {
+        let server = Arc::clone(&self.server);
+        let timeout = Duration::from_millis(timeout_ms);
+        let waited = runtime::detached(async move {
+            wait_for_faults_document(&server, &operation, timeout).await
         });
         Ok(waited.await??)
     }

@@ -15,18 +15,19 @@ use tower_service::Service;
 use crate::auth::AdminKey;
 use crate::check::{AnswerCheck, Checking};
 use crate::governance::{self, Provisioning};
-use crate::{context, health, missing, runtime};
+use crate::{Unanswered, context, health, missing, runtime};
 
 /// What the service works on. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState(Arc<Parts>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Parts {
     authority: Arc<dyn Authority>,
     control: Arc<dyn Control>,
     admin_key: AdminKey,
     random: Arc<dyn Random>,
+    unanswered: Unanswered,
 }
 
 impl AppState {
@@ -39,7 +40,17 @@ impl AppState {
         admin_key: AdminKey,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self(Arc::new(Parts { authority, control, admin_key, random }))
+        let unanswered = Unanswered::default();
+        Self(Arc::new(Parts { authority, control, admin_key, random, unanswered }))
+    }
+
+    pub(crate) fn when_unanswered(mut self, unanswered: Unanswered) -> Self {
+        Arc::make_mut(&mut self.0).unanswered = unanswered;
+        self
+    }
+
+    pub(crate) fn unanswered(&self) -> Unanswered {
+        self.0.unanswered
     }
 
     pub(crate) fn authority(&self) -> &dyn Authority {

@@ -20,6 +20,17 @@ pub struct ServerConfig {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) sweep: Option<Engine>,
     pub(crate) check: Option<Arc<dyn AnswerCheck>>,
+    pub(crate) unanswered: Unanswered,
+}
+
+/// What a server does with a request to which the authority gave no valid answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Answers 500 and asks to repeat with the same key.
+    #[default]
+    Refuse,
+    /// Closes the connection without a byte, as a server that died would.
+    HangUp,
 }
 
 impl ServerConfig {
@@ -41,6 +52,7 @@ impl ServerConfig {
             random: Arc::new(UniqueIds::new()),
             sweep: None,
             check: None,
+            unanswered: Unanswered::default(),
         }
     }
 
@@ -94,6 +106,13 @@ impl ServerConfig {
     #[must_use]
     pub fn check(mut self, check: Arc<dyn AnswerCheck>) -> Self {
         self.check = Some(check);
+        self
+    }
+
+    /// What to do when the authority gives no valid answer.
+    #[must_use]
+    pub fn unanswered(mut self, unanswered: Unanswered) -> Self {
+        self.unanswered = unanswered;
         self
     }
 }

@@ -59,7 +59,8 @@ impl EmbeddedServer {
 
         let (stop, stopped) = watch::channel(false);
         let state =
-            AppState::new(config.authority, config.control, config.admin_key, config.random);
+            AppState::new(config.authority, config.control, config.admin_key, config.random)
+                .when_unanswered(config.unanswered);
         let app = app(state).checked_by(config.check);
         let serve = |tcp| Task::spawn(listener::serve(tcp, app.clone(), stopped.clone()));
         let mut tasks: Vec<_> =

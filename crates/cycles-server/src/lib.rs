@@ -28,5 +28,5 @@ mod runtime;
 pub use app::{App, AppState, app};
 pub use auth::AdminKey;
 pub use check::AnswerCheck;
-pub use config::ServerConfig;
+pub use config::{ServerConfig, Unanswered};
 pub use embedded::{EmbeddedServer, StartError};

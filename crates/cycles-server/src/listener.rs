@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::{Request, Response};
 use cycles_protocol::{Clock, SystemClock};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tower_service::Service;
 
 use crate::patience::Patience;
 use crate::{App, limits};
@@ -61,7 +65,10 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEAD_READ)
-        .serve_connection(TokioIo::new(Patience::new(stream)), TowerToHyperService::new(app));
+        .serve_connection(
+            TokioIo::new(Patience::new(stream)),
+            service_fn(|request| answer(&app, request)),
+        );
     tokio::pin!(connection);
     let mut ended = until(&mut stop, connection.as_mut()).await;
     if ended.is_none() {
@@ -70,6 +77,20 @@ async fn connection(
     }
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// Marks a response that is not to be sent: the connection closes instead.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("a request is left without an answer")]
+pub(crate) struct HangUp;
+
+/// An error makes hyper close the connection without writing a byte.
+async fn answer(app: &App, request: Request<Incoming>) -> Result<Response<Body>, HangUp> {
+    let Ok(response) = app.clone().call(request).await;
+    match response.extensions().get::<HangUp>() {
+        Some(hang_up) => Err(*hang_up),
+        None => Ok(response),
     }
 }
 

@@ -12,7 +12,8 @@ use percent_encoding::percent_decode_str;
 
 use crate::app::AppState;
 use crate::auth::Accepts;
-use crate::{answer, body, query};
+use crate::listener::HangUp;
+use crate::{Unanswered, answer, body, query};
 
 /// The operation that answers there, if one does.
 pub(crate) fn find(method: &Method, path: &str) -> Option<Operation> {
@@ -35,20 +36,22 @@ pub(crate) async fn answer(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let response = match run(app, operation, &mut call, &parts, body).await {
-        Ok(answer) => answer::raw(answer),
-        Err(error) => answer::refused(&call, &error),
+        Ok(Ok(answer)) => answer::raw(answer),
+        Ok(Err(error)) => unanswered(app, &call, &error),
+        Err(refusal) => answer::refused(&call, &refusal),
     };
     if parts.method == Method::HEAD { answer::without_body(response) } else { response }
 }
 
-/// The order is the spec's precedence: the key before the request.
+/// The authority's answer or that it gave none, unless the request is refused
+/// before it. The order is the spec's precedence: the key before the request.
 async fn run(
     app: &AppState,
     operation: Operation,
     call: &mut Call,
     parts: &Parts,
     body: Body,
-) -> Result<RawResponse, Error> {
+) -> Result<Result<RawResponse, Error>, Error> {
     call.principal = app.authenticate(accepts(operation), &parts.headers)?;
     let mut request = RawRequest::new(operation, Vec::new());
     if operation.names_reservation() {
@@ -60,7 +63,7 @@ async fn run(
     } else {
         request.query = query::pairs(parts.uri.query())?;
     }
-    app.authority().send(call, request).await.map_err(|error| no_answer(call, &error))
+    Ok(app.authority().send(call, request).await)
 }
 
 // spec: `AdminKeyAuth` stands beside `ApiKeyAuth` on these three.
@@ -93,7 +96,12 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>, Error> {
 }
 
 /// The authority gave no valid answer; callers may repeat with the same key.
-fn no_answer(call: &Call, error: &Error) -> Error {
+fn unanswered(app: &AppState, call: &Call, error: &Error) -> Response {
     tracing::error!(request_id = call.request_id, %error, "the authority gave no answer");
-    Error::new(ErrorCode::InternalError, "the authority gave no answer; repeat with the same key")
+    let message = "the authority gave no answer; repeat with the same key";
+    let mut response = answer::refused(call, &Error::new(ErrorCode::InternalError, message));
+    if app.unanswered() == Unanswered::HangUp {
+        response.extensions_mut().insert(HangUp);
+    }
+    response
 }

@@ -1,11 +1,17 @@
 //! What the language packages' test helpers hand over and get back.
 
+mod fault;
+
 use std::time::Duration;
 
 use cycles_protocol::{Error, Operation, Unit, control::BudgetLedger};
 use runcycles::document::ConfigDocument;
 use runcycles::{CyclesClient, ErrorReport};
 use serde_json::{Value, json};
+
+pub use fault::{
+    FaultDocument, inject_document, pending_faults_document, wait_for_faults_document,
+};
 
 use crate::server::{TestServer, TestServerError, Transport};
 
@@ -90,7 +96,8 @@ pub async fn wait_for_document(
 
 fn operation(name: &str) -> Result<Operation, ErrorReport> {
     Operation::parse(name).ok_or_else(|| {
-        Error::invalid(format!("not one of the nine operations operation={name:?}")).into()
+        let known = Operation::ALL.map(Operation::as_str).join(", ");
+        Error::invalid(format!("not an operation; they are {known} operation={name:?}")).into()
     })
 }
 

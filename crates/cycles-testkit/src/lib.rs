@@ -20,12 +20,20 @@
 mod clock;
 mod contract;
 mod document;
+mod fault;
+mod faults;
+mod faulty;
 mod recorder;
 mod server;
 pub mod simulation;
 pub mod vectors;
+mod wrapper;
 
 pub use clock::ManualClock;
-pub use document::{budget_document, client_document, count_document, wait_for_document};
+pub use document::{
+    FaultDocument, budget_document, client_document, count_document, inject_document,
+    pending_faults_document, wait_for_document, wait_for_faults_document,
+};
+pub use fault::{Effect, Fault};
 pub use recorder::Recorder;
 pub use server::{TestServer, TestServerError, Transport};

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
-    CommitResponse, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation,
-    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse,
+    Answer, Authority, BoxFuture, Call, Error, Operation, RawRequest, RawResponse,
 };
 use tokio::sync::watch;
+
+use crate::wrapper::wraps;
 
 /// One number for each operation.
 pub(crate) type Counts = [usize; Operation::ALL.len()];
@@ -51,8 +49,9 @@ impl Recorder {
         tokio::time::timeout(timeout, reached).await.is_ok_and(|reached| reached.is_ok())
     }
 
-    async fn counted<T>(
+    async fn answered<T>(
         &self,
+        _: &Call,
         operation: Operation,
         answer: Answered<'_, T>,
     ) -> Result<Answer<T>, Error> {
@@ -77,8 +76,9 @@ impl ClientSide {
         Self { inner, under_way: Arc::clone(under_way) }
     }
 
-    async fn counted<T>(
+    async fn answered<T>(
         &self,
+        _: &Call,
         operation: Operation,
         answer: Answered<'_, T>,
     ) -> Result<Answer<T>, Error> {
@@ -102,39 +102,14 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// Every operation runs on the inner authority and is counted.
-macro_rules! counted {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty, $operation:ident;)+) => {
-        impl Authority for Recorder {
-            $(fn $name<'a>(&'a self, call: &'a Call, $($arg: $type),*) -> Answered<'a, $answer> {
-                Box::pin(self.counted(Operation::$operation, self.inner.$name(call, $($arg),*)))
-            })+
-        }
+wraps!(Recorder {});
 
-        impl Authority for ClientSide {
-            $(fn $name<'a>(&'a self, call: &'a Call, $($arg: $type),*) -> Answered<'a, $answer> {
-                Box::pin(self.counted(Operation::$operation, self.inner.$name(call, $($arg),*)))
-            })+
-
-            fn send<'a>(
-                &'a self,
-                call: &'a Call,
-                request: RawRequest,
-            ) -> BoxFuture<'a, Result<RawResponse, Error>> {
-                self.inner.send(call, request)
-            }
-        }
-    };
-}
-
-counted! {
-    create_reservation(request: ReservationCreateRequest) -> ReservationCreateResponse, CreateReservation;
-    commit(id: &'a ReservationId, request: CommitRequest) -> CommitResponse, Commit;
-    release(id: &'a ReservationId, request: ReleaseRequest) -> ReleaseResponse, Release;
-    extend(id: &'a ReservationId, request: ExtendRequest) -> ExtendResponse, Extend;
-    decide(request: DecisionRequest) -> DecisionResponse, Decide;
-    create_event(request: EventCreateRequest) -> EventCreateResponse, CreateEvent;
-    get_balances(params: BalanceParams) -> BalanceResponse, GetBalances;
-    list_reservations(params: ListReservationsParams) -> ReservationListResponse, ListReservations;
-    get_reservation(id: &'a ReservationId) -> ReservationDetail, GetReservation;
-}
+wraps!(ClientSide {
+    fn send<'a>(
+        &'a self,
+        call: &'a Call,
+        request: RawRequest,
+    ) -> BoxFuture<'a, Result<RawResponse, Error>> {
+        self.inner.send(call, request)
+    }
+});

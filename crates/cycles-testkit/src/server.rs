@@ -8,11 +8,14 @@ use cycles_protocol::control::{BudgetLedger, BudgetRef};
 use cycles_protocol::{
     Authority, Clock, Control, Error, Operation, SystemClock, SystemRandom, Unit,
 };
-use cycles_server::{EmbeddedServer, ServerConfig};
+use cycles_server::{EmbeddedServer, ServerConfig, Unanswered};
 use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, HttpAuthority};
 use tokio::sync::watch;
 
 use crate::contract::Conformance;
+use crate::fault::Fault;
+use crate::faults::Faults;
+use crate::faulty::Faulty;
 use crate::recorder::{ClientSide, Counts, Recorder};
 
 /// The operator's key of every test server.
@@ -67,6 +70,7 @@ impl From<Error> for TestServerError {
 pub struct TestServer {
     engine: Engine,
     recorder: Recorder,
+    faults: Faults,
     http: EmbeddedServer,
     conformance: Conformance,
     /// What clients of this server still wait for.
@@ -103,15 +107,17 @@ impl TestServer {
         let engine = Engine::with_seed(&seed, Arc::clone(&clock), Arc::new(SystemRandom))
             .map_err(|error| invalid(&error))?;
         let recorder = Recorder::new(Arc::new(engine.clone()));
-        let config =
-            ServerConfig::new(ADMIN_KEY, Arc::new(recorder.clone()), Arc::new(engine.clone()))
-                .clock(Arc::clone(&clock));
+        let faults = Faults::new(Arc::clone(&clock));
+        let faulty = Faulty::new(Arc::new(recorder.clone()), faults.clone());
+        let config = ServerConfig::new(ADMIN_KEY, Arc::new(faulty), Arc::new(engine.clone()))
+            .clock(Arc::clone(&clock))
+            .unanswered(Unanswered::HangUp);
         let conformance = Conformance::default();
         let http = EmbeddedServer::start(conformance.of_server(config))
             .await
             .map_err(|error| TestServerError(format!("server does not start: {error}")))?;
         let under_way = Arc::new(watch::Sender::new(Counts::default()));
-        Ok(Self { engine, recorder, http, conformance, under_way, keys, clock })
+        Ok(Self { engine, recorder, faults, http, conformance, under_way, keys, clock })
     }
 
     /// Where it listens.
@@ -150,7 +156,9 @@ impl TestServer {
     /// When the seed has no such key.
     pub fn local(&self, key: Option<&str>) -> Result<Arc<dyn Authority>, TestServerError> {
         let local = self.engine.local(self.api_key(key)?.to_owned());
-        Ok(self.conformance.of_authority(Arc::new(self.recorder.around(Arc::new(local)))))
+        let recorded = self.recorder.around(Arc::new(local));
+        let checked = self.conformance.of_authority(Arc::new(recorded));
+        Ok(Arc::new(Faulty::new(checked, self.faults.clone())))
     }
 
     /// A client with a key of the seed, on the server's clock.
@@ -191,7 +199,38 @@ impl TestServer {
         .build())
     }
 
-    /// How often `operation` was answered successfully, over either transport.
+    /// Lets a coming call go wrong, over either transport. Faults of one
+    /// operation fire in the order in which they were injected.
+    ///
+    /// # Errors
+    /// For a fault that could never fire, or a status that is not a refusal's.
+    pub fn inject(&self, fault: Fault) -> Result<(), TestServerError> {
+        fault.check()?;
+        self.faults.inject(fault);
+        Ok(())
+    }
+
+    /// Forgets the faults that have not fired, and lets delayed calls go on.
+    pub fn clear_faults(&self) {
+        self.faults.clear();
+    }
+
+    /// The faults that have not fired, or not as often as they should. At the
+    /// end of a test there should be none.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<Fault> {
+        self.faults.pending()
+    }
+
+    /// Waits until all faults of `operation` have fired, at most `timeout` of
+    /// real time; answers whether it came to that. Once a delay has fired, moving
+    /// the clock on by as much lets the call go on.
+    pub async fn wait_for_faults(&self, operation: Operation, timeout: Duration) -> bool {
+        tokio::time::timeout(timeout, self.faults.fired(operation)).await.is_ok()
+    }
+
+    /// How often `operation` was answered successfully, over either transport;
+    /// answers that a fault lost or replaced count, for they were applied.
     #[must_use]
     pub fn count(&self, operation: Operation) -> usize {
         self.recorder.count(operation)
@@ -223,6 +262,8 @@ impl TestServer {
     /// # Errors
     /// When an answer broke the OpenAPI contract.
     pub async fn shutdown(&self) -> Result<(), TestServerError> {
+        // A call that a delay holds would be waited for.
+        self.faults.clear();
         self.http.shutdown().await;
         self.conformance.result()
     }

@@ -6,16 +6,14 @@ use std::time::Duration;
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
     Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
-    CommitResponse, CommitStatus, Decision, DecisionRequest, DecisionResponse, Error,
-    ErrorResponse, EventCreateRequest, EventCreateResponse, EventStatus, ExtendRequest,
-    ExtendResponse, ExtendStatus, HttpAnswer, IdempotencyKey, ListReservationsParams, Operation,
-    Random, RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReleaseStatus,
-    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
-    ReservationListResponse, ReservationStatus, SystemRandom, Unit, headers, trace,
+    CommitResponse, Conforms, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
+    EventCreateResponse, ExtendRequest, ExtendResponse, HttpAnswer, IdempotencyKey,
+    ListReservationsParams, Operation, Random, RawRequest, RawResponse, ReleaseRequest,
+    ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
+    ReservationId, ReservationListResponse, SystemRandom, conforms, headers, trace,
 };
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::config::CyclesConfig;
 
@@ -132,7 +130,7 @@ impl HttpAuthority {
         request: RawRequest,
     ) -> Result<Answer<T>, Error> {
         let response = self.exchange(call, request).await?;
-        let value = read(&response)?;
+        let value = conforms::read(&response)?;
         let http =
             HttpAnswer { status: response.status, headers: response.headers, body: response.body };
         Ok(Answer { value, http: Some(http) })
@@ -287,106 +285,4 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// Reads an answer: a conforming success, a refusal in the spec's form, or
-/// neither, which leaves the outcome unknown (spec: "a different or malformed
-/// 2xx response is ambiguous").
-fn read<T: Conforms>(response: &RawResponse) -> Result<T, Error> {
-    let status = response.status;
-    if response.is_success() {
-        return match serde_json::from_slice::<T>(&response.body) {
-            Ok(value) if status == T::STATUS && value.conforms() => Ok(value),
-            Ok(_) => Err(unexpected(status, "answer does not conform to the spec")),
-            Err(error) => Err(unexpected(status, &format!("answer cannot be read: {error}"))),
-        };
-    }
-    let wait = retry_after(response);
-    if let Ok(body) = serde_json::from_slice::<ErrorResponse>(&response.body) {
-        return Err(Error::from_response(status, body, wait));
-    }
-    let error =
-        unexpected(status, "answer is not the spec's error body; is base_url an authority?");
-    Err(match wait {
-        Some(wait) => error.retry_after_hint(wait),
-        None => error,
-    })
-}
-
-fn unexpected(status: u16, message: &str) -> Error {
-    Error::outcome_unknown(Some(status), format!("{message} status={status}"))
-}
-
-/// spec: header `Retry-After` is whole seconds; the date form is invalid.
-fn retry_after(response: &RawResponse) -> Option<Duration> {
-    response.header(headers::RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// What makes a 2xx a success: the declared status, and known enum values.
-trait Conforms: DeserializeOwned + Send {
-    const STATUS: u16 = 200;
-
-    fn conforms(&self) -> bool;
-}
-
-impl Conforms for ReservationCreateResponse {
-    fn conforms(&self) -> bool {
-        let held = self.reservation_id.is_some();
-        match self.decision {
-            // A dry run holds nothing; a live one names what it holds.
-            Decision::Allow | Decision::AllowWithCaps => !held || self.expires_at_ms.is_some(),
-            Decision::Deny => !held,
-            _ => false,
-        }
-    }
-}
-
-impl Conforms for CommitResponse {
-    fn conforms(&self) -> bool {
-        self.status == CommitStatus::Committed && self.charged.unit != Unit::Unknown
-    }
-}
-
-impl Conforms for ReleaseResponse {
-    fn conforms(&self) -> bool {
-        self.status == ReleaseStatus::Released && self.released.unit != Unit::Unknown
-    }
-}
-
-impl Conforms for ExtendResponse {
-    fn conforms(&self) -> bool {
-        self.status == ExtendStatus::Active && self.expires_at_ms >= 0
-    }
-}
-
-impl Conforms for DecisionResponse {
-    fn conforms(&self) -> bool {
-        self.decision != Decision::Unknown
-    }
-}
-
-impl Conforms for EventCreateResponse {
-    const STATUS: u16 = 201;
-
-    fn conforms(&self) -> bool {
-        self.status == EventStatus::Applied
-    }
-}
-
-impl Conforms for BalanceResponse {
-    fn conforms(&self) -> bool {
-        true
-    }
-}
-
-impl Conforms for ReservationListResponse {
-    fn conforms(&self) -> bool {
-        true
-    }
-}
-
-impl Conforms for ReservationDetail {
-    fn conforms(&self) -> bool {
-        self.status != ReservationStatus::Unknown
-    }
 }

@@ -82,15 +82,18 @@ async fn run(held: Held, request: CommitRequest, answer: tokio::sync::oneshot::S
         &error,
         if retries { "settlement is unclear, repeating" } else { "settlement is unclear" },
     );
+    // Read before the caller goes on: a caller that moves the clock must not
+    // move the first repeat with it.
+    let answered = held.client.clock().monotonic();
     let _ = answer.send(Settlement::Pending(error.clone()));
     if retries {
-        repeat(&held, step, error).await;
+        repeat(&held, step, error, answered).await;
     }
 }
 
 /// Repeats until the answer is clear. Delays grow with jitter and then stay:
 /// spend that happened is never given up while the process lives.
-async fn repeat(held: &Held, mut step: Step, mut error: Error) {
+async fn repeat(held: &Held, mut step: Step, mut error: Error, mut answered: Duration) {
     let clock = Arc::clone(held.client.clock());
     let mut delays = Delays::new(held.client.config());
     loop {
@@ -98,8 +101,10 @@ async fn repeat(held: &Held, mut step: Step, mut error: Error) {
             Retry::After(asked) => asked.min(MAX_RETRY_AFTER).max(delays.next()),
             _ => delays.next(),
         };
-        clock.sleep_until(clock.monotonic() + wait).await;
-        match attempt(held, &mut step).await {
+        clock.sleep_until(answered + wait).await;
+        let outcome = attempt(held, &mut step).await;
+        answered = clock.monotonic();
+        match outcome {
             Tried::Settled(Settlement::Refused(refusal)) => {
                 held.warn(&refusal, "settlement was refused");
                 return;

@@ -11,13 +11,19 @@ use std::time::Duration;
 use cycles_protocol::{
     Amount, Operation, RawRequest, ReservationCreateRequest, ReservationId, Unit,
 };
-use cycles_testkit::{ManualClock, TestServer, Transport, budget_document};
+use cycles_testkit::{
+    ManualClock, TestServer, Transport, budget_document, inject_document, pending_faults_document,
+    wait_for_faults_document,
+};
 use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
-use runcycles::document::GuardRequest;
+use runcycles::document::{self, GuardRequest};
 use runcycles::{Begun, CyclesClient, Error, WithCyclesConfig, with_cycles};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+/// Real time for what the clock does not drive.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +45,8 @@ struct Step {
     save: BTreeMap<String, String>,
     advance_ms: Option<u64>,
     wait_for: Option<WaitStep>,
+    fault: Option<Value>,
+    wait_for_faults: Option<String>,
     budgets: Option<Vec<Map<String, Value>>>,
 }
 
@@ -112,7 +120,12 @@ async fn run(scenario: &Scenario, transport: Transport) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     let run = Run { server, clock, transport, clients: <_>::default(), saved: <_>::default() };
-    let result = run.steps(&scenario.steps, "steps").await;
+    let result = match run.steps(&scenario.steps, "steps").await {
+        Ok(()) if !run.server.pending_faults().is_empty() => {
+            Err(format!("faults have not fired: {}", pending_faults_document(&run.server)))
+        }
+        result => result,
+    };
     let ended = run.server.shutdown().await.map_err(|error| error.to_string());
     // A violation of the contract explains whatever else went wrong.
     ended.and(result)
@@ -138,10 +151,17 @@ impl Run {
             }
             Step { wait_for: Some(wait), .. } => {
                 let operation = operation(&wait.operation)?;
-                let reached =
-                    self.server.wait_for(operation, wait.count, Duration::from_secs(5)).await;
+                let reached = self.server.wait_for(operation, wait.count, PATIENCE).await;
                 let seen = self.server.count(operation);
                 reached.then_some(()).ok_or_else(|| format!("{wait:?}: only {seen}"))
+            }
+            Step { fault: Some(fault), .. } => document::read("fault", fault.clone())
+                .and_then(|fault| inject_document(&self.server, fault))
+                .map_err(|error| error.message),
+            Step { wait_for_faults: Some(name), .. } => {
+                wait_for_faults_document(&self.server, name, PATIENCE)
+                    .await
+                    .map_err(|error| error.message)
             }
             Step { budgets: Some(budgets), .. } => {
                 budgets.iter().try_for_each(|expected| self.budget(expected))

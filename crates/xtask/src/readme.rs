@@ -1,4 +1,5 @@
-//! The README shows files that are run: its code blocks must equal them.
+//! The README and the page on testing show files that are run: their code
+//! blocks must equal them.
 //!
 //! A block is preceded by `<!-- file: PATH -->` when it is the whole file, or by
 //! `<!-- from: PATH -->` when its lines stand there together, however indented.
@@ -6,6 +7,9 @@
 use anyhow::Result;
 
 use crate::repo::Repo;
+
+/// The pages that show code.
+const PAGES: [&str; 2] = ["README.md", "docs/testing.md"];
 
 const LANGUAGES: [&str; 5] = ["rust", "python", "js", "ts", "kotlin"];
 
@@ -17,15 +21,18 @@ struct Block<'a> {
     text: String,
 }
 
-/// What is wrong with the README's blocks, one line each.
+/// What is wrong with the pages' blocks, one line each.
 pub(crate) fn check(repo: &Repo) -> Result<Vec<String>> {
-    let readme = repo.read("README.md")?;
-    Ok(problems(&readme, |path| repo.read(path).ok()))
+    let mut found = Vec::new();
+    for page in PAGES {
+        found.extend(problems(page, &repo.read(page)?, |path| repo.read(path).ok()));
+    }
+    Ok(found)
 }
 
-fn problems(readme: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
-    let code = blocks(readme).into_iter().filter(|block| LANGUAGES.contains(&block.language));
-    code.filter_map(|block| Some(format!("README.md:{}: {}", block.line, problem(&block, &read)?)))
+fn problems(page: &str, text: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let code = blocks(text).into_iter().filter(|block| LANGUAGES.contains(&block.language));
+    code.filter_map(|block| Some(format!("{page}:{}: {}", block.line, problem(&block, &read)?)))
         .collect()
 }
 
@@ -80,7 +87,7 @@ mod tests {
     const FILE: &str = "fn main() {\n    work();\n    rest();\n}\n";
 
     fn check(readme: &str) -> Vec<String> {
-        problems(readme, |path| (path == "a.rs").then(|| FILE.to_owned()))
+        problems("README.md", readme, |path| (path == "a.rs").then(|| FILE.to_owned()))
     }
 
     #[test]

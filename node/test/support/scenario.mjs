@@ -73,6 +73,7 @@ export async function runScenario(scenario, transport) {
   const run = new Run(server, clock, transport);
   try {
     await run.steps(scenario.steps, 'steps');
+    assert.deepEqual(server.pendingFaults(), [], 'faults have not fired');
   } finally {
     await run.close();
     await server.shutdown();
@@ -102,7 +103,7 @@ class Run {
 
   async #step(step, path) {
     const [kind, ...rest] = Object.keys(step);
-    const allowed = { guard: ['expect'], call: ['expect', 'save'], advance_ms: [], wait_for: [], budgets: [] }[kind];
+    const allowed = { guard: ['expect'], call: ['expect', 'save'], advance_ms: [], wait_for: [], fault: [], wait_for_faults: [], budgets: [] }[kind];
     assert.ok(allowed, `${path}: unknown step ${kind}`);
     for (const key of rest) assert.ok(allowed.includes(key), `${path}: unknown key ${key} beside ${kind}`);
     switch (kind) {
@@ -115,6 +116,12 @@ class Run {
       case 'wait_for':
         onlyKeys(step.wait_for, ['operation', 'count'], path);
         return this.#server.waitFor(step.wait_for.operation, Number(step.wait_for.count));
+      case 'fault': {
+        const { operation, kind, ...options } = step.fault;
+        return this.#server.inject(operation, kind, options);
+      }
+      case 'wait_for_faults':
+        return this.#server.waitForFaults(step.wait_for_faults);
       default:
         return this.#budgets(step.budgets, path);
     }

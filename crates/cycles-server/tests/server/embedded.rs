@@ -7,7 +7,7 @@ use crate::support::connection::{connect, exchange, read_answer, request_text};
 use crate::support::stub::Stub;
 use crate::support::{ADMIN_KEY, Conforming, acme, engine, reservation};
 use cycles_protocol::limits::BODY_MAX;
-use cycles_server::{EmbeddedServer, ServerConfig};
+use cycles_server::{EmbeddedServer, ServerConfig, Unanswered};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -62,6 +62,22 @@ async fn one_connection_serves_many_requests() {
         let answer = read_answer(&mut stream).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+}
+
+#[tokio::test]
+async fn it_hangs_up_without_an_answer_only_when_told_to() {
+    let unanswered = async |unanswered| {
+        let config = ServerConfig::new(ADMIN_KEY, Arc::new(Stub::NoAnswer), Arc::new(engine()))
+            .unanswered(unanswered);
+        let server = EmbeddedServer::start(config).await.unwrap();
+        let mut stream = connect(server.base_url()).await;
+        stream.write_all(reserve_text().as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        let read = bounded(stream.read(&mut first)).await.unwrap();
+        String::from_utf8_lossy(&first[..read]).into_owned()
+    };
+    assert_eq!(unanswered(Unanswered::Refuse).await, "HTTP/1.1 500");
+    assert_eq!(unanswered(Unanswered::HangUp).await, "");
 }
 
 #[tokio::test]

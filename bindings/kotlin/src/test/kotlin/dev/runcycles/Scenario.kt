@@ -1,5 +1,6 @@
 package dev.runcycles
 
+import dev.runcycles.testing.FaultKind
 import dev.runcycles.testing.ManualClock
 import dev.runcycles.testing.TestServer
 import dev.runcycles.testing.Transport
@@ -20,6 +21,7 @@ internal class Scenario private constructor(private val seed: Fields, private va
         TestServer(Json.write(seed), clock).use { server ->
             val run = ScenarioRun(server, clock, transport)
             runBlocking { run.steps(steps) }
+            assertEquals(emptyList<Fields>(), server.pendingFaults(), "faults have not fired")
         }
     }
 
@@ -71,10 +73,12 @@ private class ScenarioRun(
                 call(resolve(step["call"]).fields(), resolve(expect).fields(), step["save"]?.fields() ?: emptyMap())
             }
             else -> {
-                step.only("advance_ms", "wait_for", "budgets")
+                step.only("advance_ms", "wait_for", "fault", "wait_for_faults", "budgets")
                 require(step.size == 1) { "a step does one thing: $step" }
                 step["advance_ms"]?.let { clock.advance(it as Long) }
                 step["wait_for"]?.let { waitFor(it.fields()) }
+                step["fault"]?.let { fault(it.fields()) }
+                step["wait_for_faults"]?.let { server.waitForFaults(it as String) }
                 step["budgets"]?.let { budgets -> budgets.list().forEach(::budget) }
             }
         }
@@ -195,6 +199,21 @@ private class ScenarioRun(
     private suspend fun waitFor(wait: Fields) {
         wait.only("operation", "count")
         server.waitFor(wait["operation"] as String, wait["count"] as Long)
+    }
+
+    private fun fault(fault: Fields) {
+        fault.only("operation", "kind", "times", "skip", "status", "code", "retry_after_ms", "delay_ms", "body")
+        server.inject(
+            operation = fault["operation"] as String,
+            kind = FaultKind.valueOf((fault["kind"] as String).uppercase()),
+            times = fault.integer("times")?.toInt() ?: 1,
+            skip = fault.integer("skip")?.toInt() ?: 0,
+            status = fault.integer("status")?.toInt(),
+            code = fault.text("code"),
+            retryAfterMs = fault.integer("retry_after_ms"),
+            delayMs = fault.integer("delay_ms"),
+            body = fault.text("body"),
+        )
     }
 
     private fun budget(expected: Fields) {

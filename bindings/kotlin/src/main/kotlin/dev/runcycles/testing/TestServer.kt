@@ -6,6 +6,7 @@ import dev.runcycles.CyclesUnit
 import dev.runcycles.Json
 import dev.runcycles.awaitNative
 import dev.runcycles.native
+import dev.runcycles.withoutNulls
 import kotlinx.coroutines.runBlocking
 import dev.runcycles.ffi.TestServer as NativeTestServer
 
@@ -16,6 +17,24 @@ public enum class Transport {
 
     /** The very same engine, in process. */
     LOCAL,
+}
+
+/** What a fault does to a call ([TestServer.inject]). */
+public enum class FaultKind {
+    /** The connection closes without an answer; nothing was applied. */
+    DROP_BEFORE,
+
+    /** The connection closes without an answer; the command was applied. */
+    DROP_AFTER,
+
+    /** The call is held for `delayMs` by the server's clock, then applied. */
+    DELAY,
+
+    /** A refusal with `status`, and with `code` and `retryAfterMs` if given. */
+    STATUS,
+
+    /** The command was applied; `body`, by default HTML, stands for its answer. */
+    MALFORMED,
 }
 
 /** What a budget holds now, as plain integers in its unit. */
@@ -70,7 +89,70 @@ public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClo
     public fun waitForBlocking(operation: String, count: Long, timeoutMs: Long = 5_000): Unit =
         runBlocking { waitFor(operation, count, timeoutMs) }
 
-    /** How many times the authority has answered [operation] successfully. */
+    /**
+     * Lets coming calls of [operation] go wrong, over either transport; which of the further
+     * values go with which [kind] stands there. Faults of one operation fire in the order in
+     * which they were injected.
+     *
+     * @param times how many calls it hits
+     * @param skip how many calls pass before it
+     * @throws dev.runcycles.CyclesValidationError for a fault that could never fire
+     */
+    @JvmOverloads
+    public fun inject(
+        operation: String,
+        kind: FaultKind,
+        times: Int = 1,
+        skip: Int = 0,
+        status: Int? = null,
+        code: String? = null,
+        retryAfterMs: Long? = null,
+        delayMs: Long? = null,
+        body: String? = null,
+    ) {
+        val fault = mapOf(
+            "operation" to operation,
+            "kind" to kind.name.lowercase(),
+            "times" to times,
+            "skip" to skip,
+            "status" to status,
+            "code" to code,
+            "retry_after_ms" to retryAfterMs,
+            "delay_ms" to delayMs,
+            "body" to body,
+        )
+        native { native.inject(Json.write(fault.withoutNulls())) }
+    }
+
+    /** Forgets the faults that have not fired, and lets delayed calls go on. */
+    public fun clearFaults(): Unit = native { native.clearFaults() }
+
+    /**
+     * The faults that have not fired, each with the names of the wire (`retry_after_ms`); there
+     * are none at the end of a good test.
+     */
+    @Suppress("UNCHECKED_CAST") // a list of JSON objects
+    public fun pendingFaults(): List<Map<String, Any?>> =
+        Json.read(native { native.pendingFaults() }) as List<Map<String, Any?>>
+
+    /**
+     * Waits until every fault of [operation] has fired. Once a [FaultKind.DELAY] has fired,
+     * advancing the clock by as much lets the call go on.
+     *
+     * @throws dev.runcycles.CyclesError naming those that have not after [timeoutMs] milliseconds
+     */
+    public suspend fun waitForFaults(operation: String, timeoutMs: Long = 5_000): Unit =
+        awaitNative { native.waitForFaults(operation, timeoutMs.toULong()) }
+
+    /** [waitForFaults] for threads. */
+    @JvmOverloads
+    public fun waitForFaultsBlocking(operation: String, timeoutMs: Long = 5_000): Unit =
+        runBlocking { waitForFaults(operation, timeoutMs) }
+
+    /**
+     * How many times the authority has answered [operation] successfully. Answers that a fault
+     * lost or replaced count too: their commands were applied.
+     */
     public fun count(operation: String): Long = native { native.count(operation).toLong() }
 
     /** The budget of [scope], such as `tenant:acme`, in [unit]. */
