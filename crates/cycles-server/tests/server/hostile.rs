@@ -154,7 +154,7 @@ async fn what_is_not_http_ends_the_connection() {
         let _ = stream.write_all(text.as_bytes()).await;
         let answer = rest(&mut stream).await;
         let status = answer.get(9..12).unwrap_or_default();
-        assert!(statuses.contains(&status), "{:.40} {answer}", text);
+        assert!(statuses.contains(&status), "{text:.40} {answer}");
     }
     assert!(read_answer(&mut sent(&server, GET).await).await.starts_with("HTTP/1.1 200"));
 }

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runcycles-node", BINDING),
     ("runcycles-uniffi", BINDING),
     ("runaway-agent", &["runcycles"]),
+    ("cycles-bench", &["cycles-protocol", "cycles-ledger", "cycles-engine", "cycles-server"]),
     ("xtask", &[]),
 ];
 const BINDING: &[&str] = &["cycles-protocol", "runcycles", "cycles-testkit"];
