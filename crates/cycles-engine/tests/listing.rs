@@ -8,7 +8,7 @@ use cycles_protocol::{
     Amount, Authority, Balance, BalanceParams, CommitRequest, ErrorCode, ListReservationsParams,
     ReservationListResponse, ReservationStatus, SortDirection, SortKey, Subject,
 };
-use fixture::{Client, START, call, client, create, now, refused, start, subject};
+use fixture::{Client, SEED, START, call, client, create, now, refused, start, subject};
 
 fn list(client: &Client, params: ListReservationsParams) -> ReservationListResponse {
     now(client.0.list_reservations(&call(), params)).unwrap().value
@@ -200,4 +200,16 @@ budgets:
     refused(get(subject(), false, Some(2), first.next_cursor), ErrorCode::InvalidRequest);
     let agent = Subject { agent: Some("X".into()), ..Subject::default() };
     assert_eq!(amounts(&get(agent, false, None, None).unwrap().balances), [1]);
+}
+
+#[test]
+fn a_typed_window_that_ends_before_it_starts_is_refused() {
+    let (engine, _) = start(SEED);
+    let window = Window { from: Some(2), to: Some(1) };
+    let params = ListReservationsParams { finalized: window, ..Default::default() };
+    let error = refused(
+        now(client(&engine).0.list_reservations(&call(), params)),
+        ErrorCode::InvalidRequest,
+    );
+    assert!(error.message().contains("finalized_from"), "{error}");
 }

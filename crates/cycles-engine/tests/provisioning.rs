@@ -208,3 +208,13 @@ budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 100, commit_overage_po
     client.extend(&id, "x", 1).unwrap();
     fixture::refused(client.extend(&id, "y", 1), ErrorCode::MaxExtensionsExceeded);
 }
+
+#[test]
+fn a_closed_tenant_gets_no_new_budget() {
+    let (engine, _) = start("tenants: [{tenant_id: gone, status: CLOSED}]");
+    let request = serde_json::from_value(serde_json::json!({
+        "scope": "tenant:gone", "unit": "TOKENS", "allocated": {"unit": "TOKENS", "amount": 1},
+    }));
+    let error = engine.create_budget(request.unwrap()).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::TenantClosed);
+}

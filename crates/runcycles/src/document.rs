@@ -27,8 +27,12 @@ pub use config::ConfigDocument;
 /// # Errors
 /// Kind `Validation`, saying what is wrong where.
 pub fn read<T: serde::de::DeserializeOwned>(what: &str, value: Value) -> Result<T, ErrorReport> {
-    serde_json::from_value(value)
-        .map_err(|error| Refusal::invalid(format!("{what} is not valid: {error}")).into())
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let (field, why) = (error.path().to_string(), error.inner());
+        // At the top, the message names the field itself.
+        let place = if field == "." { String::new() } else { format!(" field={field}") };
+        Refusal::invalid(format!("{what} is not valid: {why}{place}")).into()
+    })
 }
 
 /// What a guarded call reserves, as a document. Only `estimate` is required.

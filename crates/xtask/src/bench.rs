@@ -1,9 +1,12 @@
-//! `cargo xtask bench`: what a guarded call costs, in process and over loopback
-//! HTTP, in each language. The programs are `examples/bench/<language>`.
+//! `cargo xtask bench`: what the authority costs, and what a guarded call costs in
+//! each language. The programs are `benches/` and `examples/bench/<language>`.
+
+mod authority;
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::build::{self, kotlin, python};
@@ -21,10 +24,52 @@ struct Row {
     p99: f64,
 }
 
-/// Runs the programs and prints one table.
-pub(crate) fn run(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<bool> {
-    let languages = Language::present(languages)?;
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Subject {
+    /// The ledger and the engine: lifecycles a second, and what size does to them
+    Ledger,
+    /// Reserve over HTTP, against a bare handler on the same core
+    Http,
+    /// Memory of an open reservation
+    Memory,
+    /// From `cycles serve` to ready
+    Start,
+    /// A guarded call in Rust
+    Rust,
+    /// A guarded call in Python
+    Python,
+    /// A guarded call in Node
+    Node,
+    /// A guarded call in Kotlin
+    Kotlin,
+}
+
+impl Subject {
+    const fn language(self) -> Option<Language> {
+        match self {
+            Self::Rust => Some(Language::Rust),
+            Self::Python => Some(Language::Python),
+            Self::Node => Some(Language::Node),
+            Self::Kotlin => Some(Language::Kotlin),
+            Self::Ledger | Self::Http | Self::Memory | Self::Start => None,
+        }
+    }
+}
+
+/// Measures `subjects`, or all where none is named, and prints a table for each.
+pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> Result<bool> {
+    let subjects = if subjects.is_empty() { Subject::value_variants() } else { subjects };
     build::workspace(repo)?;
+    for subject in subjects.iter().filter(|subject| subject.language().is_none()) {
+        authority::run(repo, *subject, runs)?;
+    }
+    let languages: Vec<_> = subjects.iter().filter_map(|subject| subject.language()).collect();
+    if languages.is_empty() { Ok(true) } else { guarded_calls(repo, &languages, runs, calls) }
+}
+
+fn guarded_calls(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<bool> {
+    let languages = Language::present(languages)?;
     let mut rows = Vec::new();
     for language in languages {
         build::package(repo, language)?;

@@ -49,9 +49,9 @@ enum Command {
     Build { languages: Vec<Language> },
     /// List the scenarios that every language runs
     Scenarios,
-    /// Measure a guarded call, in process and over loopback HTTP, in each language
+    /// Measure the authority, and a guarded call in each language
     Bench {
-        languages: Vec<Language>,
+        subjects: Vec<bench::Subject>,
         /// Runs to take the median of
         #[arg(long, default_value_t = 5)]
         runs: u32,
@@ -97,7 +97,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Fmt => fmt::run(&repo),
         Command::Build { languages } => build::run(&repo, &languages),
         Command::Scenarios => scenarios::list(&repo),
-        Command::Bench { languages, runs, calls } => bench::run(&repo, &languages, runs, calls),
+        Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
         Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
         Command::Size => Ok(size::run(&repo)),

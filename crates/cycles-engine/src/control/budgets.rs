@@ -27,6 +27,9 @@ impl Engine {
                 format!("scope does not start at the tenant scope={scope}"),
             ));
         }
+        if self.turn(&tenant)?.0.record.status == TenantStatus::Closed {
+            return Err(tenant_closed(&tenant.id));
+        }
         let opening = Opening {
             overdraft_limit: request.overdraft_limit.map_or(0, |limit| limit.amount),
             overage_policy: request.commit_overage_policy,
@@ -45,9 +48,6 @@ impl Engine {
         caps: Option<CapsRule>,
     ) -> Result<BudgetLedger, Error> {
         let (mut state, now) = self.turn(tenant)?;
-        if state.record.status == TenantStatus::Closed && opening.status != BudgetStatus::Closed {
-            return Err(tenant_closed(&tenant.id));
-        }
         let scopes = [scope.to_owned()];
         let budget =
             Budget::open(opening).map_err(|refusal| state.refuse(refusal, &scopes, unit))?;

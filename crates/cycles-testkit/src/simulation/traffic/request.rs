@@ -292,10 +292,3 @@ fn window_around(dice: &mut crate::simulation::dice::Dice, now: i64) -> Window {
     let to = from + dice.between(-10_000..=200_000);
     Window { from: dice.maybe(70, |_| from), to: dice.maybe(70, |_| to) }
 }
-
-/// spec: TIME-RANGE FILTERS, from > to is refused
-pub(super) fn has_reversed_window(params: &ListReservationsParams) -> bool {
-    [params.created, params.expires, params.finalized]
-        .into_iter()
-        .any(|window| matches!((window.from, window.to), (Some(from), Some(to)) if from > to))
-}

@@ -1,0 +1,101 @@
+//! The authority's figures, as `benches/` measures them.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::Subject;
+use crate::repo::{PROFILE, Repo};
+use crate::run::run_and_keep;
+
+pub(super) fn run(repo: &Repo, subject: Subject, runs: u32) -> Result<()> {
+    let program = |name: &str| repo.artifact(&format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let mut command = Command::new(program("cycles-bench"));
+    let runs_argument = ["--runs".to_owned(), runs.to_string()];
+    match subject {
+        Subject::Ledger => command.arg("ledger").args(runs_argument),
+        Subject::Http => command.arg("http").args(runs_argument),
+        Subject::Memory => command.arg("memory"),
+        _ => command.arg("start").arg(program("cycles")),
+    };
+    let finished = run_and_keep(&mut command)?;
+    ensure!(finished.success, "the program failed");
+    let last = finished.stdout.trim_end().lines().last().unwrap_or_default();
+    let answer: Value =
+        serde_json::from_str(last).with_context(|| format!("not JSON: {last:?}"))?;
+    println!("\nmedians over {runs} runs, profile {PROFILE}");
+    match subject {
+        Subject::Ledger => ledger(&answer),
+        Subject::Http => http(&answer),
+        Subject::Memory => println!(
+            "{} bytes of resident memory each open reservation, over {}",
+            answer["bytes_each"], answer["reservations"]
+        ),
+        _ => println!(
+            "ready after {:.1} ms, at the worst {:.1} ms",
+            number(&answer, "median_ms"),
+            number(&answer, "worst_ms")
+        ),
+    }
+    Ok(())
+}
+
+/// Reserve and commit over six scopes.
+fn ledger(answer: &Value) {
+    println!(
+        "{:8}  {:>9}  {:>9}  {:>12}  {:>8}  {:>8}",
+        "what", "budgets", "open", "lifecycles/s", "p99 µs", "× slower"
+    );
+    for what in ["ledger", "engine"] {
+        let rows = answer[what].as_array().map(Vec::as_slice).unwrap_or_default();
+        let first = rows.first().map_or(f64::NAN, |row| number(row, "lifecycles_per_s"));
+        for row in rows {
+            let rate = number(row, "lifecycles_per_s");
+            println!(
+                "{what:8}  {:>9}  {:>9}  {rate:12.0}  {:8.2}  {:8.2}",
+                row["budgets"],
+                row["open"],
+                number(row, "p99_us"),
+                first / rate
+            );
+        }
+    }
+}
+
+/// Our server and the bare handler, side by side.
+fn http(answer: &Value) {
+    println!(
+        "{:11}  {:>5}  {:>9}  {:>9}  {:>7}  {:>9}  {:>9}  {:>9}  {:>7}  {:>7}",
+        "budgets",
+        "conns",
+        "reserve/s",
+        "bare/s",
+        "ratio",
+        "p50 µs",
+        "bare p50",
+        "p99 µs",
+        "p50 ×",
+        "CPU ×"
+    );
+    for row in answer.as_array().into_iter().flatten() {
+        let (ours, bare) = (&row["cycles"], &row["bare"]);
+        println!(
+            "{:11}  {:>5}  {:9.0}  {:9.0}  {:7.2}  {:9.0}  {:9.0}  {:9.0}  {:7.2}  {:7.2}",
+            row["budgets"].as_str().unwrap_or_default(),
+            row["connections"],
+            number(ours, "requests_per_s"),
+            number(bare, "requests_per_s"),
+            number(row, "throughput_ratio"),
+            number(ours, "p50_us"),
+            number(bare, "p50_us"),
+            number(ours, "p99_us"),
+            number(row, "p50_ratio"),
+            number(row, "cpu_ratio")
+        );
+    }
+}
+
+fn number(value: &Value, name: &str) -> f64 {
+    value[name].as_f64().unwrap_or(f64::NAN)
+}
