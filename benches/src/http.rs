@@ -16,6 +16,7 @@ use cycles_engine::{Engine, Seed};
 use cycles_protocol::{SystemClock, SystemRandom};
 use cycles_server::{EmbeddedServer, ServerConfig};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::cores;
 use crate::sample::{median, percentile_us};
@@ -110,7 +111,7 @@ fn once(target: Target, load: Load, connections: usize) -> Result<Figures> {
     round(REQUESTS / 4)?; // warms up
     let before = server.cpu()?;
     let Round { took, mut times } = round(REQUESTS)?;
-    let cpu = server.cpu()? - before;
+    let cpu = server.cpu()?.saturating_sub(before);
     Ok(Figures {
         cpu_us: cpu.as_secs_f64() * 1e6 / times.len() as f64,
         requests_per_s: times.len() as f64 / took.as_secs_f64(),
@@ -175,17 +176,15 @@ pub(crate) fn serve(target: Target) -> Result<()> {
 }
 
 fn engine() -> Result<Engine> {
-    let mut seed = String::from("keys:\n");
-    for tenant in 0..TENANTS {
-        seed +=
-            &format!("  - {{name: k{tenant}, secret: {}, tenant_id: t{tenant}}}\n", secret(tenant));
-    }
-    seed += "budgets:\n";
-    for tenant in 0..TENANTS {
+    let keys = (0..TENANTS).map(|tenant| {
+        json!({"name": secret(tenant), "secret": secret(tenant), "tenant_id": format!("t{tenant}")})
+    });
+    let budgets = (0..TENANTS).map(|tenant| {
         let scope = format!("tenant:t{tenant}/workspace:prod/agent:bot");
-        seed += &format!("  - {{scope: '{scope}', unit: TOKENS, allocated: {}}}\n", i64::MAX / 2);
-    }
-    let seed = Seed::from_yaml(&seed)?;
+        json!({"scope": scope, "unit": "TOKENS", "allocated": i64::MAX / 2})
+    });
+    let seed = json!({"keys": keys.collect::<Vec<_>>(), "budgets": budgets.collect::<Vec<_>>()});
+    let seed = Seed::from_yaml(&seed.to_string())?;
     Ok(Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))?)
 }
 

@@ -16,7 +16,7 @@ use crate::sample::{median, percentile_us};
 const LIFECYCLES: u32 = 300_000;
 const NOW: i64 = 1_800_000_000_000;
 /// Children of each scope; five levels of them make as many budgets as stated.
-const FAN_OUTS: [(u32, &str); 4] = [(4, "1 k"), (6, "10 k"), (10, "100 k"), (16, "1 M")];
+const FAN_OUTS: [(usize, &str); 4] = [(4, "1 k"), (6, "10 k"), (10, "100 k"), (16, "1 M")];
 
 /// Reserve and commit over six budgeted scopes, of random leaves of a tree of
 /// budgets, with one open reservation for each leaf.
@@ -33,7 +33,7 @@ pub(crate) fn measure(runs: usize) -> Vec<Row> {
     FAN_OUTS.iter().map(|(fan_out, size)| row(*fan_out, size, runs)).collect()
 }
 
-fn row(fan_out: u32, size: &'static str, runs: usize) -> Row {
+fn row(fan_out: usize, size: &'static str, runs: usize) -> Row {
     let mut table = Table::new(fan_out);
     table.run(LIFECYCLES); // warms up
     let seconds = (0..runs).map(|_| table.run(LIFECYCLES).as_secs_f64()).collect();
@@ -58,17 +58,17 @@ struct Table {
 }
 
 impl Table {
-    fn new(fan_out: u32) -> Self {
-        let depth = MAX_SCOPES as u32 - 1;
+    fn new(fan_out: usize) -> Self {
+        let scopes_at = |level: usize| (0..level).fold(1, |scopes, _| scopes * fan_out);
+        let depth = MAX_SCOPES - 1;
         let mut start = 0;
         let levels = std::array::from_fn(|level| {
-            let level = level as u32;
-            let here = (start, fan_out.pow(depth - level) as usize);
-            start += fan_out.pow(level) as usize;
+            let here = (start, scopes_at(depth - level));
+            start += scopes_at(level);
             here
         });
         let budget = Budget::open(Opening::of(i64::MAX / 2)).expect("fits");
-        let leaves = fan_out.pow(depth) as usize;
+        let leaves = scopes_at(depth);
         let mut table = Self {
             tenant: TenantSettings::default(),
             budgets: vec![budget; start],

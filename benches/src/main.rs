@@ -2,6 +2,7 @@
 //! and prints what it says; every subcommand answers one line of JSON.
 #![expect(clippy::print_stdout, reason = "a program talks on stdout")]
 #![expect(clippy::disallowed_methods, reason = "measures real time")]
+#![expect(clippy::cast_precision_loss, reason = "figures are printed with a few digits")]
 
 mod cores;
 mod engine;

@@ -140,7 +140,7 @@ impl NativeTestServer {
     /// Lets coming calls of an operation go wrong.
     #[napi]
     pub fn inject(&self, fault: Document) -> Envelope<()> {
-        guarded(|| Ok(inject_document(&self.server, fault.read("fault")?)?))
+        guarded(|| Ok(inject_document(&self.server, &fault.read("fault")?)?))
     }
 
     /// Forgets the faults that have not fired.

@@ -128,7 +128,7 @@ impl TestServer {
     fn inject(&self, fault: &str) -> PyResult<()> {
         caught(|| {
             let fault = document::read("fault", parse("fault", fault)?).map_err(raise)?;
-            inject_document(self.server()?, fault).map_err(raise)
+            inject_document(self.server()?, &fault).map_err(raise)
         })
     }
 

@@ -81,7 +81,7 @@ impl TestServer {
 
     /// Lets coming calls go wrong as the JSON `fault` says.
     pub fn inject(&self, fault: String) -> Result<(), NativeError> {
-        Ok(inject_document(&self.server, document("fault", &fault)?)?)
+        Ok(inject_document(&self.server, &document("fault", &fault)?)?)
     }
 
     /// Forgets the faults that have not fired.

@@ -152,9 +152,10 @@ impl Engine {
     }
 
     pub(crate) fn find_tenant(&self, id: &str) -> Option<Arc<Tenant>> {
-        let id = match id.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            true => Cow::Owned(id.to_ascii_lowercase()),
-            false => Cow::Borrowed(id),
+        let id = if id.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Owned(id.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(id)
         };
         let tenant = self.shared.tenants.get(&*id)?;
         Some(Arc::clone(tenant.value()))

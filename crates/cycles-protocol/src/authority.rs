@@ -199,7 +199,8 @@ impl Operation {
         let id = rest.strip_prefix("reservations/")?.strip_suffix(tail)?;
         // An empty id is an id that is wrong, but where it ends the path, there
         // is none.
-        (!id.contains('/') && !(id.is_empty() && tail.is_empty())).then_some(id)
+        let is_missing = id.is_empty() && tail.is_empty();
+        (!is_missing && !id.contains('/')).then_some(id)
     }
 
     /// The path, with the reservation's id percent-encoded into it.

@@ -108,8 +108,8 @@ impl TestServer {
             .map_err(|error| invalid(&error))?;
         let recorder = Recorder::new(Arc::new(engine.clone()));
         let faults = Faults::new(Arc::clone(&clock));
-        let faulty = Faulty::new(Arc::new(recorder.clone()), faults.clone());
-        let config = ServerConfig::new(ADMIN_KEY, Arc::new(faulty), Arc::new(engine.clone()))
+        let authority = Faulty::new(Arc::new(recorder.clone()), faults.clone());
+        let config = ServerConfig::new(ADMIN_KEY, Arc::new(authority), Arc::new(engine.clone()))
             .clock(Arc::clone(&clock))
             .unanswered(Unanswered::HangUp);
         let conformance = Conformance::default();

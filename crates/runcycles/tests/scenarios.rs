@@ -156,7 +156,7 @@ impl Run {
                 reached.then_some(()).ok_or_else(|| format!("{wait:?}: only {seen}"))
             }
             Step { fault: Some(fault), .. } => document::read("fault", fault.clone())
-                .and_then(|fault| inject_document(&self.server, fault))
+                .and_then(|fault| inject_document(&self.server, &fault))
                 .map_err(|error| error.message),
             Step { wait_for_faults: Some(name), .. } => {
                 wait_for_faults_document(&self.server, name, PATIENCE)

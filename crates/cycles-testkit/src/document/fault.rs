@@ -74,7 +74,7 @@ const fn once() -> u32 {
 /// # Errors
 /// Kind `Validation` for an operation, code or field that does not exist or does
 /// not go with the kind, and for a fault that could never fire.
-pub fn inject_document(server: &TestServer, document: FaultDocument) -> Result<(), ErrorReport> {
+pub fn inject_document(server: &TestServer, document: &FaultDocument) -> Result<(), ErrorReport> {
     let invalid = |message: String| ErrorReport::from(Error::invalid(message));
     let fault = Fault::new(operation(&document.operation)?, document.effect().map_err(invalid)?)
         .times(document.times)
@@ -218,7 +218,7 @@ mod tests {
         ]);
         for document in documents.as_array().unwrap() {
             let fault = runcycles::document::read("fault", document.clone()).unwrap();
-            inject_document(&server, fault).unwrap();
+            inject_document(&server, &fault).unwrap();
         }
         assert_eq!(pending_faults_document(&server), documents);
     }
@@ -247,7 +247,7 @@ mod tests {
             (json!({"operation": "commit", "kind": "malformed", "body": 7}), "body"),
         ] {
             let read = runcycles::document::read("fault", document.clone());
-            let error = read.and_then(|fault| inject_document(&server, fault)).unwrap_err();
+            let error = read.and_then(|fault| inject_document(&server, &fault)).unwrap_err();
             assert_eq!(error.kind, "Validation", "{document}");
             assert!(error.message.contains(said), "{document}: {}", error.message);
         }
