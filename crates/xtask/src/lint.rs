@@ -30,6 +30,11 @@ pub(crate) fn run(repo: &Repo) -> Report {
         });
     }
     report.check("cargo fmt", || ok(run_command(cargo_in(repo, "fmt").args(["--all", "--check"]))));
+    // A workspace of its own, which `--all` does not reach.
+    report.check("cargo fmt, fuzz", || {
+        let fuzz = ["--check", "--manifest-path", "fuzz/Cargo.toml"];
+        ok(run_command(cargo_in(repo, "fmt").args(fuzz)))
+    });
     report.check("clippy", || {
         ok(run_command(cargo_in(repo, "clippy").args(build::EVERYTHING).args([
             "--all-targets",

@@ -8,6 +8,7 @@ mod contract;
 mod count;
 mod demo;
 mod fmt;
+mod fuzz;
 mod language;
 mod lint;
 mod readme;
@@ -70,6 +71,14 @@ enum Command {
     },
     /// The simulation for as long as nobody waits: 20 million commands
     Soak,
+    /// Feed parsers, cursors and the engine with what libFuzzer thinks of
+    Fuzz {
+        /// One of the targets in `fuzz/`; all in turn unless named
+        target: Option<String>,
+        /// How long for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Sizes of what is built
     Size,
     /// Lint, test and demo, as .ci/run does
@@ -100,6 +109,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
         Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
+        Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
         Command::Size => Ok(size::run(&repo)),
         Command::Ci => ci(&repo),
     }

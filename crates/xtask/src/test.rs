@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use crate::build::{self, cargo_in, kotlin, node, python};
 use crate::contract;
 use crate::count::{self, Count};
+use crate::fuzz;
 use crate::language::Language;
 use crate::repo::{Repo, in_ci};
 use crate::report::{Report, Row};
@@ -31,15 +32,18 @@ pub(crate) enum Suite {
     Simulation,
     /// The server against its OpenAPI file, by schemathesis
     Contract,
+    /// A bounded run of each fuzz target
+    Fuzz,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Rust,
         Self::Simulation,
         Self::Contract,
+        Self::Fuzz,
         Self::Python,
         Self::Node,
         Self::Kotlin,
@@ -54,6 +58,7 @@ impl Suite {
             Self::Kotlin => Language::Kotlin.name(),
             Self::Simulation => "simulation",
             Self::Contract => "contract",
+            Self::Fuzz => "fuzz",
             Self::Docs => "docs",
         }
     }
@@ -65,7 +70,15 @@ impl Suite {
             Self::Python | Self::Contract => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Simulation | Self::Docs => None,
+            Self::Simulation | Self::Fuzz | Self::Docs => None,
+        }
+    }
+
+    /// What to install before this suite can run here.
+    fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Fuzz => fuzz::missing(),
+            _ => self.language().and_then(Language::missing),
         }
     }
 }
@@ -76,7 +89,7 @@ pub(crate) fn run(repo: &Repo, suites: &[Suite]) -> Result<Report> {
     build::workspace(repo)?;
     let mut report = Report::default();
     for &suite in suites {
-        if let Some(what) = suite.language().and_then(Language::missing) {
+        if let Some(what) = suite.missing() {
             report.skip(suite.name(), what, in_ci());
         } else if suite == Suite::Docs {
             docs::run(repo, &mut report);
@@ -144,6 +157,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         }
         Suite::Simulation => simulate::count(repo),
         Suite::Contract => contract::count(repo),
+        Suite::Fuzz => fuzz::count(repo),
         Suite::Docs => Ok((Count::default(), true)),
     }
 }
