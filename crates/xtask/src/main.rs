@@ -11,6 +11,7 @@ mod fmt;
 mod language;
 mod lint;
 mod readme;
+mod recovery;
 mod repo;
 mod report;
 mod run;
@@ -70,6 +71,12 @@ enum Command {
     },
     /// The simulation for as long as nobody waits: 20 million commands
     Soak,
+    /// Show the twelve scenarios of the SDK recovery profile
+    Recovery {
+        /// Where to write the report
+        #[arg(long)]
+        report: Option<std::path::PathBuf>,
+    },
     /// Sizes of what is built
     Size,
     /// Lint, test and demo, as .ci/run does
@@ -100,6 +107,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
         Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
+        Command::Recovery { report } => recovery::run(&repo, report.as_deref()),
         Command::Size => Ok(size::run(&repo)),
         Command::Ci => ci(&repo),
     }
