@@ -23,6 +23,12 @@ export interface CyclesConfigOptions {
   retryInitialDelay?: number | undefined;
   retryMultiplier?: number | undefined;
   retryMaxDelay?: number | undefined;
+  /** Whether spend that is not booked for certain is kept on disk; it is unless set. */
+  journalEnabled?: boolean | undefined;
+  /** Where; `.runcycles/commit-journal` in the home directory unless set. */
+  journalDir?: string | undefined;
+  /** What it survives there: a power failure unless set, or only the process's end. */
+  journalSync?: 'power' | 'process' | undefined;
 }
 
 /** TypeScript name and native name of every setting. */
@@ -42,6 +48,9 @@ const SETTINGS = [
   ['retryInitialDelay', 'retry_initial_delay_ms'],
   ['retryMultiplier', 'retry_multiplier'],
   ['retryMaxDelay', 'retry_max_delay_ms'],
+  ['journalEnabled', 'journal_enabled'],
+  ['journalDir', 'journal_dir'],
+  ['journalSync', 'journal_sync'],
 ] as const satisfies readonly (readonly [keyof CyclesConfigOptions, string])[];
 
 /** Settings of a client, from code or from the environment. */
@@ -61,6 +70,9 @@ export class CyclesConfig {
   declare readonly retryInitialDelay: number | undefined;
   declare readonly retryMultiplier: number | undefined;
   declare readonly retryMaxDelay: number | undefined;
+  declare readonly journalEnabled: boolean | undefined;
+  declare readonly journalDir: string | undefined;
+  declare readonly journalSync: 'power' | 'process' | undefined;
 
   constructor(options: CyclesConfigOptions = {}) {
     Object.assign(this, options);

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from runcycles import _native
 from runcycles.exceptions import CyclesConfigError
@@ -17,14 +18,25 @@ _SECONDS = {
     "retry_initial_delay": "retry_initial_delay_ms",
     "retry_max_delay": "retry_max_delay_ms",
 }
-_AS_THEY_ARE = (*_SUBJECT_FIELDS, "retry_enabled", "retry_max_attempts", "retry_multiplier")
+_AS_THEY_ARE = (
+    *_SUBJECT_FIELDS,
+    "retry_enabled",
+    "retry_max_attempts",
+    "retry_multiplier",
+    "journal_enabled",
+    "journal_dir",
+    "journal_sync",
+)
 
 
 @dataclass
 class CyclesConfig:
-    """Connection, subject defaults and retry; all times are in seconds.
+    """Connection, subject defaults, retry and journal; all times are in seconds.
 
-    The six subject fields are defaults for calls that do not name them.
+    The six subject fields are defaults for calls that do not name them. The
+    journal keeps spend that is not booked for certain on disk (`journal_dir`,
+    else `.runcycles/commit-journal` in the home directory), where it survives a
+    power failure (`journal_sync="power"`) or only the process (`"process"`).
     """
 
     base_url: str
@@ -43,6 +55,9 @@ class CyclesConfig:
     retry_multiplier: float = 2.0
     retry_max_delay: float = 30.0
     retry_flush_timeout: float = 10.0
+    journal_enabled: bool = True
+    journal_dir: str | os.PathLike[str] | None = None
+    journal_sync: Literal["power", "process"] = "power"
 
     @classmethod
     def from_env(cls, prefix: str = "CYCLES_") -> CyclesConfig:
@@ -64,6 +79,7 @@ class CyclesConfig:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {name: getattr(self, name) for name in _AS_THEY_ARE}
+        options["journal_dir"] = None if self.journal_dir is None else os.fspath(self.journal_dir)
         for name, native_name in _SECONDS.items():
             options[native_name] = milliseconds(name, getattr(self, name))
         return options

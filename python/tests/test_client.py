@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,10 +201,11 @@ def test_an_unreadable_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: 
         CyclesConfig.from_env("MINE_")
 
 
-def test_a_default_config_makes_the_default_client(server: TestServer) -> None:
-    set_default_config(CyclesConfig(server.base_url, server.api_key(), tenant="acme"))
+def test_a_default_config_makes_the_default_client(server: TestServer, tmp_path: Path) -> None:
+    set_default_config(CyclesConfig(server.base_url, server.api_key(), tenant="acme", journal_dir=tmp_path))
     cycles(10, unit="TOKENS")(lambda: None)()
     assert balance(server) == (990, 0, 10)
+    assert list(tmp_path.iterdir()), "the spend was journalled before it was committed"
 
 
 def test_balances_need_a_filter(server: TestServer) -> None:

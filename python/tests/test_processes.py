@@ -515,7 +515,7 @@ atexit.register(print, "exiting", flush=True)
 held = []
 
 async def main():
-    client = AsyncCyclesClient(CyclesConfig("http://127.0.0.1:{slow.server_port}", "k"))
+    client = AsyncCyclesClient(CyclesConfig("http://127.0.0.1:{slow.server_port}", "k", journal_enabled=False))
     if {client!r} == "held":
         held.append(client)
 

@@ -110,6 +110,9 @@ wraps!(ClientSide {
         call: &'a Call,
         request: RawRequest,
     ) -> BoxFuture<'a, Result<RawResponse, Error>> {
-        self.inner.send(call, request)
+        Box::pin(async move {
+            let _until_dropped = UnderWay::begin(&self.under_way, request.operation);
+            self.inner.send(call, request).await
+        })
     }
 });

@@ -174,7 +174,8 @@ impl TestServer {
     }
 
     /// As [`client`](Self::client), with further settings; where and who are
-    /// filled in.
+    /// filled in. There is a settlement journal only where `journal_dir` says
+    /// where: a test must not write into the home directory.
     ///
     /// # Errors
     /// When the seed has no such key.
@@ -186,6 +187,7 @@ impl TestServer {
     ) -> Result<CyclesClient, TestServerError> {
         self.base_url().clone_into(&mut config.base_url);
         self.api_key(key)?.clone_into(&mut config.api_key);
+        config.journal_enabled &= config.journal_dir.is_some();
         let authority: Arc<dyn Authority> = match transport {
             Transport::Http => Arc::new(HttpAuthority::new(config.clone())),
             Transport::Local => self.local(key)?,

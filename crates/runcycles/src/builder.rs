@@ -7,8 +7,11 @@ use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
 
 use crate::client::{CyclesClient, Inner};
 use crate::config::CyclesConfig;
+use crate::heartbeat::{HeartbeatFailure, OnFailure};
 use crate::http::HttpAuthority;
+use crate::journal::{Journal, JournalSync};
 use crate::pending::Pending;
+use crate::replay::Replay;
 
 /// Builds a [`CyclesClient`]; every setting has a default but where and who.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub struct CyclesClientBuilder {
     in_process: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    on_heartbeat_failure: OnFailure,
 }
 
 macro_rules! subject_defaults {
@@ -41,6 +45,7 @@ impl CyclesClientBuilder {
             in_process: false,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
+            on_heartbeat_failure: OnFailure::default(),
         }
     }
 
@@ -67,6 +72,35 @@ impl CyclesClientBuilder {
     /// Repeats with growing delays.
     pub fn retry_max_attempts(mut self, attempts: u32) -> Self {
         self.config.retry_max_attempts = attempts;
+        self
+    }
+
+    /// Whether a spend that is not booked for certain is on disk; it is, unless
+    /// set or the authority is in process.
+    pub fn journal_enabled(mut self, enabled: bool) -> Self {
+        self.config.journal_enabled = enabled;
+        self
+    }
+
+    /// Where; `.runcycles/commit-journal` in the home directory unless set.
+    pub fn journal_dir(mut self, directory: impl Into<std::path::PathBuf>) -> Self {
+        self.config.journal_dir = Some(directory.into());
+        self
+    }
+
+    /// What it survives there; a power failure unless set.
+    pub fn journal_sync(mut self, sync: JournalSync) -> Self {
+        self.config.journal_sync = sync;
+        self
+    }
+
+    /// Called when a lease could not be extended. It must return quickly; the
+    /// guarded work goes on either way.
+    pub fn on_heartbeat_failure(
+        mut self,
+        callback: impl Fn(&HeartbeatFailure) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_heartbeat_failure = OnFailure(Some(Arc::new(callback)));
         self
     }
 
@@ -129,6 +163,12 @@ impl CyclesClientBuilder {
     #[must_use]
     pub fn build(self) -> CyclesClient {
         let owner = self.in_process.then(std::process::id);
+        // The state of an authority in process ends with the process.
+        let journal = if self.in_process {
+            None
+        } else {
+            Journal::new(&self.config, &self.clock, &*self.random)
+        };
         let authority =
             self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
         CyclesClient::from_inner(Inner {
@@ -137,6 +177,9 @@ impl CyclesClientBuilder {
             clock: self.clock,
             random: self.random,
             pending: Pending::default(),
+            journal,
+            replay: Replay::default(),
+            on_heartbeat_failure: self.on_heartbeat_failure,
             owner,
         })
     }

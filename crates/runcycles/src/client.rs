@@ -1,22 +1,26 @@
 //! The client: one authority, remote or in process, and everything above it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cycles_protocol::{
     Authority, BalanceParams, BalanceResponse, Call, Clock, CommitRequest, CommitResponse,
     Decision, DecisionRequest, DecisionResponse, Error as Refusal, ErrorCode, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, IdempotencyKey, ListReservationsParams,
-    Operation, Random, RawRequest, RawResponse, ReleaseRequest, ReleaseResponse,
-    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
-    ReservationListResponse, Retry, strict::Validate,
+    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation, Random,
+    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
+    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, Retry,
+    strict::Validate,
 };
 
 use crate::builder::CyclesClientBuilder;
 use crate::config::CyclesConfig;
 use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
+use crate::heartbeat::OnFailure;
+use crate::idempotency;
+use crate::journal::{Journal, JournalStats};
 use crate::pending::Pending;
+use crate::replay::{self, Replay};
 use crate::schedule::Attempt;
 
 /// Talks to an authority. Cheap to clone; clones share connections and
@@ -33,6 +37,10 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) pending: Pending,
+    /// `None` for an authority in process, and where it is switched off.
+    pub(crate) journal: Option<Arc<Journal>>,
+    pub(crate) replay: Replay,
+    pub(crate) on_heartbeat_failure: OnFailure,
     /// The process that owns an authority in process; `None` for a remote one.
     pub(crate) owner: Option<u32>,
 }
@@ -68,7 +76,17 @@ impl CyclesClient {
     }
 
     pub(crate) fn from_inner(inner: Inner) -> Self {
-        Self { inner: Arc::new(inner) }
+        let client = Self::from_shared(Arc::new(inner));
+        client.inner.replay.start(&client);
+        client
+    }
+
+    pub(crate) fn from_shared(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
     }
 
     /// The settings.
@@ -89,12 +107,20 @@ impl CyclesClient {
         &self.inner.pending
     }
 
+    pub(crate) fn on_heartbeat_failure(&self) -> &OnFailure {
+        &self.inner.on_heartbeat_failure
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.inner.journal.as_ref()
+    }
+
     /// A call within a trace.
     pub(crate) fn call(&self, trace_id: &str) -> Call {
         Call::new(&*self.inner.random).in_trace(trace_id)
     }
 
-    fn fresh_call(&self) -> Call {
+    pub(crate) fn fresh_call(&self) -> Call {
         Call::new(&*self.inner.random)
     }
 
@@ -139,6 +165,8 @@ impl CyclesClient {
         mut request: ReservationCreateRequest,
     ) -> Result<Begun, Refusal> {
         self.check_process()?;
+        // Built outside of a runtime, or in a parent process, it does not run yet.
+        self.inner.replay.start(self);
         request.subject = request.subject.or(&self.inner.config.subject());
         request.validate().map_err(Refusal::before_sending)?;
         let call = self.fresh_call();
@@ -211,6 +239,7 @@ impl CyclesClient {
         mut request: RawRequest,
     ) -> Result<RawResponse, Refusal> {
         self.check_process()?;
+        self.inner.replay.start(self);
         if request.operation.names_reservation()
             && request.reservation_id.as_ref().is_none_or(|id| id.as_str().is_empty())
         {
@@ -220,7 +249,7 @@ impl CyclesClient {
             )));
         }
         if request.operation.has_body() {
-            ensure_key(&mut request);
+            idempotency::ensure_key(&mut request);
         }
         self.inner.authority.send(&self.fresh_call(), request).await
     }
@@ -339,15 +368,32 @@ impl CyclesClient {
         Ok(self.inner.authority.get_reservation(&self.fresh_call(), id).await?.value)
     }
 
-    /// Waits for settlements under way in the background, at most ten seconds;
-    /// answers how many are left.
+    /// Tries everything that is not settled for certain, once, and waits for
+    /// what is under way, at most ten seconds; answers how many are left. What
+    /// is left stays in the journal.
     pub async fn flush_pending_commits(&self) -> usize {
         self.flush_pending_commits_with_timeout(Duration::from_secs(10)).await
     }
 
     /// As [`flush_pending_commits`](Self::flush_pending_commits), at most `timeout`.
     pub async fn flush_pending_commits_with_timeout(&self, timeout: Duration) -> usize {
-        self.inner.pending.flush(timeout).await
+        let work = async {
+            // First what nobody tries, then what others are trying, this pass's included.
+            replay::pass(self).await;
+            self.inner.pending.idle().await;
+            if let Some(journal) = self.journal() {
+                journal.finish().await;
+            }
+        };
+        let _ = tokio::time::timeout(timeout, work).await;
+        let kept = self.journal().map_or(0, |journal| journal.idle());
+        self.inner.pending.count() + kept
+    }
+
+    /// How the settlement journal stands; `None` without one.
+    #[must_use]
+    pub fn journal_stats(&self) -> Option<JournalStats> {
+        self.journal().map(|journal| journal.stats())
     }
 }
 
@@ -363,26 +409,6 @@ fn denied(response: &ReservationCreateResponse) -> Refusal {
     match response.retry_after_ms.and_then(|ms| u64::try_from(ms).ok()) {
         Some(ms) => error.retry_after_hint(Duration::from_millis(ms)),
         None => error,
-    }
-}
-
-/// Fills in the body's key, and mirrors it into the header.
-fn ensure_key(request: &mut RawRequest) {
-    // A body that is not an object is sent as it is: the authority says what is wrong.
-    let Ok(mut body) = serde_json::from_slice::<cycles_protocol::JsonMap>(&request.body) else {
-        return;
-    };
-    if !body.contains_key("idempotency_key") {
-        let key = IdempotencyKey::random();
-        body.insert("idempotency_key".to_owned(), key.as_str().into());
-        if let Ok(bytes) = serde_json::to_vec(&body) {
-            request.body = bytes;
-        }
-    }
-    let key = body.get("idempotency_key").and_then(|key| key.as_str());
-    // A key that no header can carry is refused by the authority with the body.
-    if let Some(key) = key.filter(|key| key.bytes().all(|byte| (0x21..0x7f).contains(&byte))) {
-        request.idempotency_header.get_or_insert_with(|| key.to_owned());
     }
 }
 

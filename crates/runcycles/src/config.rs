@@ -1,10 +1,12 @@
 //! How a client is set up.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cycles_protocol::{Subject, limits};
 
 use crate::error::Error;
+use crate::journal::JournalSync;
 
 /// Settings of a client. Build one with [`CyclesConfig::new`], from the
 /// environment, or through [`CyclesClient::builder`](crate::CyclesClient::builder).
@@ -40,6 +42,13 @@ pub struct CyclesConfig {
     pub retry_multiplier: f64,
     /// Longest delay, jitter included.
     pub retry_max_delay: Duration,
+    /// Whether a spend that is not booked for certain is on disk, so that it is
+    /// booked after a crash. Without effect for an authority in process.
+    pub journal_enabled: bool,
+    /// Where; `.runcycles/commit-journal` in the home directory unless set.
+    pub journal_dir: Option<PathBuf>,
+    /// What it survives there.
+    pub journal_sync: JournalSync,
 }
 
 /// The unit of times in old environment variables, which differs by language.
@@ -70,6 +79,9 @@ impl CyclesConfig {
             retry_initial_delay: Duration::from_millis(500),
             retry_multiplier: 2.0,
             retry_max_delay: Duration::from_secs(30),
+            journal_enabled: true,
+            journal_dir: None,
+            journal_sync: JournalSync::default(),
         }
     }
 
@@ -115,6 +127,9 @@ impl CyclesConfig {
         vars.flag("RETRY_ENABLED", &mut config.retry_enabled)?;
         vars.number("RETRY_MAX_ATTEMPTS", &mut config.retry_max_attempts)?;
         vars.number("RETRY_MULTIPLIER", &mut config.retry_multiplier)?;
+        vars.flag("JOURNAL_ENABLED", &mut config.journal_enabled)?;
+        config.journal_dir = vars.text("JOURNAL_DIR").map(PathBuf::from);
+        vars.journal_sync(&mut config.journal_sync)?;
         config.validate()?;
         Ok(config)
     }
@@ -208,6 +223,14 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
         Ok(())
     }
 
+    fn journal_sync(&self, into: &mut JournalSync) -> Result<(), Error> {
+        let name = "JOURNAL_SYNC";
+        let Some(text) = self.text(name) else { return Ok(()) };
+        *into = JournalSync::parse(&text.trim().to_ascii_lowercase())
+            .ok_or_else(|| self.unreadable(name, "power or process", &text))?;
+        Ok(())
+    }
+
     fn duration(&self, name: &str, into: &mut Duration) -> Result<(), Error> {
         let with_unit = format!("{name}_MS");
         if self.text(&with_unit).is_some() {
@@ -277,10 +300,27 @@ mod tests {
             ("CYCLES_RETRY_ENABLED", "maybe"),
             ("CYCLES_READ_TIMEOUT", "5s"),
             ("CYCLES_RETRY_MULTIPLIER", "two"),
+            ("CYCLES_JOURNAL_ENABLED", "perhaps"),
+            ("CYCLES_JOURNAL_SYNC", "disk"),
         ] {
             let error = read(TimeUnit::Milliseconds, &[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
+    }
+
+    #[test]
+    fn the_journal_is_on_and_survives_power_failures_unless_set() {
+        let config = read(TimeUnit::Seconds, &[]).unwrap();
+        assert!(config.journal_enabled && config.journal_sync == JournalSync::Power);
+        let vars = [
+            ("CYCLES_JOURNAL_ENABLED", "0"),
+            ("CYCLES_JOURNAL_DIR", "/var/lib/journal"),
+            ("CYCLES_JOURNAL_SYNC", "process"),
+        ];
+        let config = read(TimeUnit::Seconds, &vars).unwrap();
+        assert!(!config.journal_enabled);
+        assert_eq!(config.journal_dir, Some(PathBuf::from("/var/lib/journal")));
+        assert_eq!(config.journal_sync, JournalSync::Process);
     }
 
     #[test]

@@ -28,17 +28,23 @@ mod error;
 mod guard;
 mod heartbeat;
 mod http;
+mod idempotency;
+mod journal;
 mod lifecycle;
 mod pending;
+mod replay;
 mod schedule;
 mod settlement;
+mod spend;
 
 pub use builder::CyclesClientBuilder;
 pub use client::CyclesClient;
 pub use config::{CyclesConfig, TimeUnit};
 pub use error::{Error, ErrorReport, TransportError};
 pub use guard::{Begun, ReservationGuard};
+pub use heartbeat::{HeartbeatDisposition, HeartbeatFailure};
 pub use http::HttpAuthority;
+pub use journal::{JournalStats, JournalSync};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
 pub use settlement::Settlement;
 

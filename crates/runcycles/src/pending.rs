@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -39,19 +38,15 @@ impl Pending {
         if self.0.owner == std::process::id() { self.0.count.load(Ordering::Acquire) } else { 0 }
     }
 
-    /// Waits until nothing is under way, at most `timeout`; answers what is left.
-    pub(crate) async fn flush(&self, timeout: Duration) -> usize {
-        let idle = async {
-            loop {
-                let changed = self.0.changed.notified();
-                if self.count() == 0 {
-                    return;
-                }
-                changed.await;
+    /// Waits until nothing is under way.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.count() == 0 {
+                return;
             }
-        };
-        let _ = tokio::time::timeout(timeout, idle).await;
-        self.count()
+            changed.await;
+        }
     }
 }
 

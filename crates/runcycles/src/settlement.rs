@@ -8,15 +8,12 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use cycles_protocol::{
-    CommitRequest, CommitResponse, Error, ErrorCode, ErrorKind, EventCreateRequest,
-    EventCreateResponse, ReleaseResponse, Retry,
+    CommitRequest, CommitResponse, Error, EventCreateResponse, ReleaseResponse, Retry,
 };
 
 use crate::config::CyclesConfig;
 use crate::guard::Held;
-
-/// Longest `Retry-After` that is kept to; longer ones are cut to it.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+use crate::spend::{MAX_RETRY_AFTER, Spend, Tried};
 
 /// How a settlement stands.
 #[derive(Debug, Clone)]
@@ -28,23 +25,11 @@ pub enum Settlement {
     Released(ReleaseResponse),
     /// The lease had run out; booked as a direct debit with the same key.
     RecoveredViaEvent(EventCreateResponse),
-    /// No clear answer yet; repeated in the background with the same key.
+    /// No clear answer yet, or refused until somebody changes a key or a budget
+    /// while the journal keeps it; repeated in the background with the same key.
     Pending(Error),
     /// The authority refused for good.
     Refused(Error),
-}
-
-/// One try's result: settled one way or the other, or to be tried again.
-enum Tried {
-    Settled(Settlement),
-    Unclear(Error),
-}
-
-/// Where the spend is to be booked.
-#[derive(Debug, Clone)]
-enum Step {
-    Commit(CommitRequest),
-    Event(Box<EventCreateRequest>),
 }
 
 /// Commits: the first attempt is waited for (it is bounded by the attempt
@@ -69,98 +54,74 @@ pub(crate) async fn commit(held: Held, request: CommitRequest) -> Settlement {
 }
 
 async fn run(held: Held, request: CommitRequest, answer: tokio::sync::oneshot::Sender<Settlement>) {
-    let mut step = Step::Commit(request);
-    let error = match attempt(&held, &mut step).await {
+    let mut spend = Spend::new(held, request).await;
+    let error = match spend.attempt().await {
         Tried::Settled(settlement) => {
+            spend.resolve();
             let _ = answer.send(settlement);
+            return;
+        }
+        Tried::Retained(error) => {
+            let _ = answer.send(spend.retain(error).await);
             return;
         }
         Tried::Unclear(error) => error,
     };
-    let retries = held.client.config().retry_enabled;
-    held.warn(
+    // Read before the caller goes on: a caller that moves the clock must not
+    // move the first repeat with it.
+    let answered = spend.client().clock().monotonic();
+    spend.park(&error).await;
+    let retries = spend.client().config().retry_enabled;
+    spend.warn(
         &error,
         if retries { "settlement is unclear, repeating" } else { "settlement is unclear" },
     );
-    // Read before the caller goes on: a caller that moves the clock must not
-    // move the first repeat with it.
-    let answered = held.client.clock().monotonic();
     let _ = answer.send(Settlement::Pending(error.clone()));
     if retries {
-        repeat(&held, step, error, answered).await;
+        repeat(spend, error, answered).await;
     }
 }
 
 /// Repeats until the answer is clear. Delays grow with jitter and then stay:
-/// spend that happened is never given up while the process lives.
-async fn repeat(held: &Held, mut step: Step, mut error: Error, mut answered: Duration) {
-    let clock = Arc::clone(held.client.clock());
-    let mut delays = Delays::new(held.client.config());
-    loop {
+/// spend that happened is never given up. What is on disk is left to the
+/// journal's replay once the delays have grown, which bounds how many are
+/// tried at once.
+async fn repeat(mut spend: Spend, mut error: Error, mut answered: Duration) {
+    let config = spend.client().config().clone();
+    let clock = Arc::clone(spend.client().clock());
+    let mut delays = Delays::new(&config);
+    for attempt in 0_u32.. {
         let wait = match error.retry() {
             Retry::After(asked) => asked.min(MAX_RETRY_AFTER).max(delays.next()),
             _ => delays.next(),
         };
+        let grown = attempt >= config.retry_max_attempts || wait > config.retry_max_delay;
+        if grown && spend.is_on_disk() {
+            return;
+        }
         clock.sleep_until(answered + wait).await;
-        let outcome = attempt(held, &mut step).await;
+        let outcome = spend.attempt().await;
         answered = clock.monotonic();
         match outcome {
-            Tried::Settled(Settlement::Refused(refusal)) => {
-                held.warn(&refusal, "settlement was refused");
+            Tried::Settled(settlement) => {
+                if let Settlement::Refused(refusal) = &settlement {
+                    spend.warn(refusal, "settlement was refused; the spend is not booked");
+                }
+                spend.resolve();
                 return;
             }
-            Tried::Settled(_) => return,
-            Tried::Unclear(again) => error = again,
+            Tried::Retained(refusal) => {
+                if let Settlement::Refused(refusal) = spend.retain(refusal).await {
+                    tracing::error!(%refusal, "settlement was refused; the spend is not booked");
+                }
+                return;
+            }
+            Tried::Unclear(again) => {
+                spend.park(&again).await;
+                error = again;
+            }
         }
     }
-}
-
-async fn attempt(held: &Held, step: &mut Step) -> Tried {
-    if let Step::Commit(request) = step {
-        let call = held.client.call(&held.trace_id);
-        match held.client.authority().commit(&call, &held.id, request.clone()).await {
-            Ok(answer) => return Tried::Settled(Settlement::Committed(answer.value)),
-            Err(error) if is_expired(&error) => *step = Step::Event(Box::new(event(held, request))),
-            Err(error) => return classify(error),
-        }
-    }
-    let Step::Event(request) = step else {
-        return Tried::Unclear(Error::internal("a commit is neither settled nor unclear"));
-    };
-    let call = held.client.call(&held.trace_id);
-    match held.client.authority().create_event(&call, (**request).clone()).await {
-        Ok(answer) => Tried::Settled(Settlement::RecoveredViaEvent(answer.value)),
-        Err(error) => classify(error),
-    }
-}
-
-fn is_expired(error: &Error) -> bool {
-    error.kind() == ErrorKind::Refused
-        && (error.code() == ErrorCode::ReservationExpired || error.status() == Some(410))
-}
-
-fn classify(error: Error) -> Tried {
-    match error.retry() {
-        Retry::Never => Tried::Settled(Settlement::Refused(error)),
-        _ => Tried::Unclear(error),
-    }
-}
-
-/// The same spend as a direct debit, under the commit's key (the two endpoints
-/// have separate key namespaces).
-fn event(held: &Held, commit: &CommitRequest) -> EventCreateRequest {
-    let mut metadata = commit.metadata.clone().unwrap_or_default();
-    metadata.insert("recovered_reservation_id".to_owned(), held.id.as_str().into());
-    metadata.insert("recovery_reason".to_owned(), ErrorCode::ReservationExpired.as_str().into());
-    EventCreateRequest::builder()
-        .idempotency_key(commit.idempotency_key.clone())
-        .subject(held.request.subject.clone())
-        .action(held.request.action.clone())
-        .actual(commit.actual)
-        .maybe_overage_policy(held.request.overage_policy)
-        .maybe_metrics(commit.metrics.clone())
-        .metadata(metadata)
-        .build()
 }
 
 /// Releases: one attempt, repeated once when the answer was unclear. After that

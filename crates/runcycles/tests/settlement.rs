@@ -11,7 +11,8 @@ use runcycles::models::{
     Amount, CommitRequest, CommitStatus, ErrorCode, ReservationCreateRequest, Subject,
 };
 use runcycles::{
-    CyclesClient, Error, GuardContext, GuardedError, Settlement, WithCyclesConfig, with_cycles,
+    CyclesClient, Error, GuardContext, GuardedError, HeartbeatDisposition, Settlement,
+    WithCyclesConfig, with_cycles,
 };
 use serde_json::{Value, json};
 use wiremock::matchers::{method, path, path_regex};
@@ -36,6 +37,7 @@ async fn setup() -> Setup {
     let clock = ManualClock::default();
     let client = CyclesClient::builder("key", server.uri())
         .tenant("acme")
+        .journal_enabled(false)
         .clock(Arc::new(clock.clone()))
         .build();
     Mock::given(method("POST"))
@@ -252,7 +254,8 @@ async fn a_dropped_guard_releases_and_flush_waits_for_it() {
 async fn an_unclear_create_is_repeated_once_with_the_same_key() {
     let server = MockServer::start().await;
     Mock::given(path_regex("^/v1")).respond_with(ResponseTemplate::new(503)).mount(&server).await;
-    let client = CyclesClient::builder("key", server.uri()).tenant("acme").build();
+    let client =
+        CyclesClient::builder("key", server.uri()).tenant("acme").journal_enabled(false).build();
     let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
     let result = with_cycles(&client, config, must_not_run).await;
     assert!(matches!(result, Err(Error::Transport(error)) if error.is_outcome_unknown()));
@@ -268,7 +271,10 @@ async fn a_denial_is_typed_and_the_function_never_runs() {
     for (code, budget_exceeded) in [("BUDGET_EXCEEDED", true), ("DEBT_OUTSTANDING", false)] {
         let server = MockServer::start().await;
         Mock::given(path_regex("^/v1")).respond_with(refused(409, code)).mount(&server).await;
-        let client = CyclesClient::builder("key", server.uri()).tenant("acme").build();
+        let client = CyclesClient::builder("key", server.uri())
+            .tenant("acme")
+            .journal_enabled(false)
+            .build();
         let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
         let result = with_cycles(&client, config, must_not_run).await;
         let error = result.unwrap_err();
@@ -292,7 +298,14 @@ async fn a_failed_extension_is_repeated_with_the_same_key_and_the_lease_is_kept(
         .action(runcycles::models::Action::new("llm", "m"))
         .estimate(Amount::tokens(5))
         .build();
-    let guard = setup.client.reserve(request).await.unwrap();
+    let (reports, reported) = std::sync::mpsc::channel();
+    let client = CyclesClient::builder("key", setup.server.uri())
+        .tenant("acme")
+        .journal_enabled(false)
+        .clock(Arc::new(setup.clock.clone()))
+        .on_heartbeat_failure(move |failure| reports.send(failure.clone()).unwrap())
+        .build();
+    let guard = client.reserve(request).await.unwrap();
     // The first extension is due at 55,000: the lead of 60,000 less two attempts
     // of 2,000 and a margin of 1,000.
     setup.clock.advance(Duration::from_secs(55));
@@ -310,6 +323,10 @@ async fn a_failed_extension_is_repeated_with_the_same_key_and_the_lease_is_kept(
     let keys: Vec<_> =
         setup.bodies(EXTEND).await.iter().map(|body| body["idempotency_key"].clone()).collect();
     assert!(keys.len() >= 2 && keys[0] == keys[1], "{keys:?}");
+    let failure = reported.try_recv().unwrap();
+    assert_eq!(failure.reservation_id.as_str(), "res_1");
+    assert_eq!(failure.error.unwrap().status(), Some(500));
+    assert_eq!(failure.disposition, HeartbeatDisposition::Repeats);
     guard.commit(CommitRequest::builder().actual(Amount::tokens(5)).build()).await.unwrap();
 }
 
@@ -355,7 +372,10 @@ async fn bad_input_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn nobody_there_says_what_to_check() {
-    let client = CyclesClient::builder("key", "http://127.0.0.1:1").tenant("acme").build();
+    let client = CyclesClient::builder("key", "http://127.0.0.1:1")
+        .tenant("acme")
+        .journal_enabled(false)
+        .build();
     let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
     let error =
         with_cycles(&client, config, |_| async { Ok(((), Amount::tokens(1))) }).await.unwrap_err();

@@ -2,6 +2,7 @@
 //! each language. The programs are `benches/` and `examples/bench/<language>`.
 
 mod authority;
+mod settlement;
 
 use std::process::Command;
 
@@ -35,6 +36,8 @@ pub(crate) enum Subject {
     Memory,
     /// From `cycles serve` to ready
     Start,
+    /// Durable guarded calls against the registry's `runcycles` 0.3; only when named
+    Settlement,
     /// A guarded call in Rust
     Rust,
     /// A guarded call in Python
@@ -52,20 +55,29 @@ impl Subject {
             Self::Python => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Ledger | Self::Http | Self::Memory | Self::Start => None,
+            Self::Ledger | Self::Http | Self::Memory | Self::Start | Self::Settlement => None,
         }
     }
 }
 
 /// Measures `subjects`, or all where none is named, and prints a table for each.
 pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> Result<bool> {
-    let subjects = if subjects.is_empty() { Subject::value_variants() } else { subjects };
+    let subjects = if subjects.is_empty() { by_default() } else { subjects.to_vec() };
     build::workspace(repo)?;
     for subject in subjects.iter().filter(|subject| subject.language().is_none()) {
-        authority::run(repo, *subject, runs)?;
+        match subject {
+            Subject::Settlement => settlement::run(repo, runs)?,
+            _ => authority::run(repo, *subject, runs)?,
+        }
     }
     let languages: Vec<_> = subjects.iter().filter_map(|subject| subject.language()).collect();
     if languages.is_empty() { Ok(true) } else { guarded_calls(repo, &languages, runs, calls) }
+}
+
+/// All but what builds the registry's `runcycles`.
+fn by_default() -> Vec<Subject> {
+    let all = Subject::value_variants().iter().copied();
+    all.filter(|subject| *subject != Subject::Settlement).collect()
 }
 
 fn guarded_calls(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<bool> {

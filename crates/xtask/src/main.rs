@@ -12,6 +12,7 @@ mod fuzz;
 mod language;
 mod lint;
 mod readme;
+mod recovery;
 mod repo;
 mod report;
 mod run;
@@ -79,6 +80,12 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Show the twelve scenarios of the SDK recovery profile
+    Recovery {
+        /// Where to write the report
+        #[arg(long)]
+        report: Option<std::path::PathBuf>,
+    },
     /// Sizes of what is built
     Size,
     /// Lint, test and demo, as .ci/run does
@@ -110,6 +117,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
         Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
         Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
+        Command::Recovery { report } => recovery::run(&repo, report.as_deref()),
         Command::Size => Ok(size::run(&repo)),
         Command::Ci => ci(&repo),
     }

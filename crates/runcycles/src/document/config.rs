@@ -1,5 +1,6 @@
 //! Settings as a document.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cycles_protocol::Error as Refusal;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
+use crate::journal::JournalSync;
 
 /// Settings of a client, as a document. Everything may be left out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub struct ConfigDocument {
     pub retry_initial_delay_ms: Option<u64>,
     pub retry_multiplier: Option<f64>,
     pub retry_max_delay_ms: Option<u64>,
+    pub journal_enabled: Option<bool>,
+    pub journal_dir: Option<PathBuf>,
+    pub journal_sync: Option<JournalSync>,
 }
 
 impl From<CyclesConfig> for ConfigDocument {
@@ -49,6 +54,9 @@ impl From<CyclesConfig> for ConfigDocument {
             retry_initial_delay_ms: ms(config.retry_initial_delay),
             retry_multiplier: Some(config.retry_multiplier),
             retry_max_delay_ms: ms(config.retry_max_delay),
+            journal_enabled: Some(config.journal_enabled),
+            journal_dir: config.journal_dir,
+            journal_sync: Some(config.journal_sync),
         }
     }
 }
@@ -79,6 +87,9 @@ impl ConfigDocument {
         config.retry_enabled = self.retry_enabled.unwrap_or(config.retry_enabled);
         config.retry_max_attempts = self.retry_max_attempts.unwrap_or(config.retry_max_attempts);
         config.retry_multiplier = self.retry_multiplier.unwrap_or(config.retry_multiplier);
+        config.journal_enabled = self.journal_enabled.unwrap_or(config.journal_enabled);
+        config.journal_dir = self.journal_dir;
+        config.journal_sync = self.journal_sync.unwrap_or(config.journal_sync);
         config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         Ok(config)
     }

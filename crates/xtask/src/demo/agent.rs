@@ -67,6 +67,8 @@ impl Agent {
             .env("CYCLES_BASE_URL", &server.base_url)
             .env("CYCLES_API_KEY", &server.api_key)
             .env("CYCLES_TENANT", TENANT)
+            // A demo leaves nothing behind in the home directory.
+            .env("CYCLES_JOURNAL_ENABLED", "false")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -8,6 +8,9 @@ package dev.runcycles
  * @property baseUrl where the authority listens; not needed by [CyclesClient.embedded]
  * @property apiKey the tenant's key; [CyclesClient.embedded] takes the seed's first key without it
  * @property retryMaxAttempts how often an unclear settlement is tried in all
+ * @property journalEnabled whether spend that is not booked for certain is kept on disk; it is unless set
+ * @property journalDir where; `.runcycles/commit-journal` in the home directory unless set
+ * @property journalSync what it survives there: `power` failures unless set, or the end of the `process`
  */
 public data class CyclesConfig @JvmOverloads constructor(
     var baseUrl: String? = null,
@@ -25,6 +28,9 @@ public data class CyclesConfig @JvmOverloads constructor(
     var retryInitialDelayMs: Long? = null,
     var retryMultiplier: Double? = null,
     var retryMaxDelayMs: Long? = null,
+    var journalEnabled: Boolean? = null,
+    var journalDir: String? = null,
+    var journalSync: String? = null,
 ) {
     internal fun json(): String = Json.write(
         mapOf(
@@ -43,6 +49,9 @@ public data class CyclesConfig @JvmOverloads constructor(
             "retry_initial_delay_ms" to retryInitialDelayMs,
             "retry_multiplier" to retryMultiplier,
             "retry_max_delay_ms" to retryMaxDelayMs,
+            "journal_enabled" to journalEnabled,
+            "journal_dir" to journalDir,
+            "journal_sync" to journalSync,
         ).withoutNulls(),
     )
 

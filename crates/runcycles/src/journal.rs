@@ -1,0 +1,223 @@
+//! The settlement journal: spends that are known and not booked for certain,
+//! on disk before the first request leaves (`docs/recovery.md`).
+//!
+//! [`identity`] names directories and files, [`record`] is what stands in a
+//! file, [`directory`] and [`quarantine`] keep the files, [`segment`] makes many
+//! records durable at once, and [`writer`] is the thread that does it.
+
+mod directory;
+mod health;
+mod identity;
+mod quarantine;
+mod record;
+mod segment;
+mod storage;
+mod writer;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+
+use cycles_protocol::{Clock, Random};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::config::CyclesConfig;
+use directory::Directory;
+use health::Health;
+use writer::{Job, Named, Writer, Written};
+
+pub use health::JournalStats;
+pub(crate) use record::{Mode, Record, key_of};
+
+/// What a journalled record survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalSync {
+    /// A power failure: records are on the medium before the commit leaves.
+    #[default]
+    Power,
+    /// The end of the process, however it ends; not of the machine.
+    Process,
+}
+
+impl JournalSync {
+    /// Reads `power` or `process`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "power" => Some(Self::Power),
+            "process" => Some(Self::Process),
+            _ => None,
+        }
+    }
+}
+
+/// One client's journal. The thread starts with the first use.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    config: CyclesConfig,
+    clock: Arc<dyn Clock>,
+    nonce: u64,
+    health: Arc<Health>,
+    /// Tagged with the process that started it: a forked child has no thread.
+    writer: Mutex<Option<(u32, Sender<Job>)>>,
+    /// Names of the records that are being settled by this client.
+    claims: Mutex<HashSet<String>>,
+}
+
+/// A record that nobody else in this client settles meanwhile.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    journal: Arc<Journal>,
+    name: String,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.journal.claims.lock().remove(&self.name);
+    }
+}
+
+impl Journal {
+    /// The journal that `config` asks for, if it does.
+    pub(crate) fn new(
+        config: &CyclesConfig,
+        clock: &Arc<dyn Clock>,
+        random: &dyn Random,
+    ) -> Option<Arc<Self>> {
+        let mut nonce = [0; 8];
+        random.fill(&mut nonce);
+        config.journal_enabled.then(|| {
+            Arc::new(Self {
+                config: config.clone(),
+                clock: Arc::clone(clock),
+                nonce: u64::from_le_bytes(nonce),
+                health: Arc::default(),
+                writer: Mutex::default(),
+                claims: Mutex::default(),
+            })
+        })
+    }
+
+    /// Where the server is, in the one spelling of it.
+    pub(crate) fn base_url(&self) -> String {
+        identity::normalised(&self.config.base_url)
+    }
+
+    /// Writes a new record; durable on return.
+    pub(crate) async fn put(&self, record: &Record) -> Written {
+        self.write(record, Job::Put).await
+    }
+
+    /// Writes the record's own file: it is kept for later, or changed.
+    pub(crate) async fn keep(&self, record: &Record) -> Written {
+        self.write(record, Job::Keep).await
+    }
+
+    async fn write(
+        &self,
+        record: &Record,
+        job: impl FnOnce(Named, oneshot::Sender<Written>) -> Job,
+    ) -> Written {
+        let named = Named { name: record.file_name(), bytes: record.write()?.into() };
+        self.ask(|answer| job(named, answer)).await.unwrap_or_else(|problem| {
+            let failed = Err(problem);
+            self.health.report(&failed);
+            failed
+        })
+    }
+
+    /// The record is resolved; done in the background.
+    pub(crate) fn remove(&self, record: &Record) {
+        if let Ok(writer) = self.writer() {
+            // The thread ends only with this process.
+            let _ = writer.send(Job::Remove(record.file_name()));
+        }
+    }
+
+    /// Names of all records on disk.
+    pub(crate) async fn names(&self) -> Vec<String> {
+        self.ask(Job::List).await.unwrap_or_default()
+    }
+
+    /// The record of that name, unless it is gone or can never be replayed.
+    pub(crate) async fn load(&self, name: String) -> Option<Record> {
+        self.ask(|answer| Job::Load(name, answer)).await.ok().flatten()
+    }
+
+    /// Waits until everything asked for before is done.
+    pub(crate) async fn finish(&self) {
+        let _ = self.ask(Job::Finish).await;
+    }
+
+    pub(crate) fn stats(&self) -> JournalStats {
+        self.health.stats(self.clock.now_ms())
+    }
+
+    /// Unresolved records that this client is not settling at the moment.
+    pub(crate) fn idle(&self) -> usize {
+        let claims = self.claims.lock();
+        self.health.idle(|name| claims.contains(name))
+    }
+
+    /// The right to settle a record, unless somebody has it.
+    pub(crate) fn claim(self: &Arc<Self>, name: String) -> Option<Claim> {
+        let fresh = self.claims.lock().insert(name.clone());
+        fresh.then(|| Claim { journal: Arc::clone(self), name })
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, String> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || "the journal's thread has ended".to_owned();
+        self.writer()?.send(job(answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
+    }
+
+    fn writer(&self) -> Result<Sender<Job>, String> {
+        let pid = std::process::id();
+        let mut slot = self.writer.lock();
+        match &*slot {
+            Some((owner, writer)) if *owner == pid => Ok(writer.clone()),
+            _ => {
+                let writer = self.start()?;
+                // A parent's end of the channel is leaked: its other end is not here.
+                std::mem::forget(slot.replace((pid, writer.clone())));
+                Ok(writer)
+            }
+        }
+    }
+
+    fn start(&self) -> Result<Sender<Job>, String> {
+        let root = self.root()?;
+        let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
+        let (health, nonce) = (Arc::clone(&self.health), self.nonce);
+        let (sender, jobs) = mpsc::channel();
+        let work = move || {
+            let CyclesConfig { base_url, api_key, tenant, .. } = &config;
+            let path =
+                |spelling: &str| directory::path_for(&root, spelling, api_key, tenant.as_deref());
+            let normalised = identity::normalised(base_url);
+            let other = (normalised != *base_url).then(|| path(base_url));
+            let disk = Box::new(storage::Disk);
+            let directory = Directory::new(disk, path(&normalised), config.journal_sync, nonce);
+            Writer::new(directory, other, clock, health).run(&jobs);
+        };
+        std::thread::Builder::new()
+            .name("cycles-journal".to_owned())
+            .spawn(work)
+            .map_err(|error| format!("the journal's thread cannot be started reason={error}"))?;
+        Ok(sender)
+    }
+
+    fn root(&self) -> Result<PathBuf, String> {
+        if let Some(root) = &self.config.journal_dir {
+            return Ok(root.clone());
+        }
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        let home = home.ok_or("there is no home directory; set journal_dir")?;
+        Ok(home.join(".runcycles").join("commit-journal"))
+    }
+}

@@ -1,0 +1,100 @@
+//! What can be seen of a journal from outside.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::writer::Written;
+
+/// How a client's settlement journal stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct JournalStats {
+    /// Spends that are known and not booked for certain.
+    pub depth: usize,
+    /// Age of the oldest of them.
+    #[serde(rename = "oldest_age_ms", serialize_with = "as_ms")]
+    pub oldest_age: Option<Duration>,
+    /// Files that were set aside by this client because they can never be replayed.
+    pub quarantined: usize,
+    /// Why spends are not written down at present; `None` while they are.
+    pub degraded: Option<String>,
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn as_ms<S: serde::Serializer>(age: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(
+        &age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        to,
+    )
+}
+
+/// What the writer knows, for others to see.
+#[derive(Debug, Default)]
+pub(crate) struct Health(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When each unresolved record was written, by file name.
+    unresolved: HashMap<String, i64>,
+    quarantined: usize,
+    degraded: Option<String>,
+}
+
+impl Health {
+    pub(crate) fn stats(&self, now_ms: i64) -> JournalStats {
+        let seen = self.0.lock();
+        let oldest = seen.unresolved.values().min();
+        let age = oldest.map(|oldest| now_ms.saturating_sub(*oldest).max(0).unsigned_abs());
+        JournalStats {
+            depth: seen.unresolved.len(),
+            oldest_age: age.map(Duration::from_millis),
+            quarantined: seen.quarantined,
+            degraded: seen.degraded.clone(),
+        }
+    }
+
+    /// Unresolved records that `busy` does not know.
+    pub(crate) fn idle(&self, busy: impl Fn(&str) -> bool) -> usize {
+        self.0.lock().unresolved.keys().filter(|name| !busy(name)).count()
+    }
+
+    pub(crate) fn unresolved(&self, name: String, recorded_at_ms: i64) {
+        self.0.lock().unresolved.entry(name).or_insert(recorded_at_ms);
+    }
+
+    pub(crate) fn resolved(&self, name: &str) {
+        self.0.lock().unresolved.remove(name);
+    }
+
+    pub(crate) fn quarantined(&self, name: &str) {
+        let mut seen = self.0.lock();
+        seen.unresolved.remove(name);
+        seen.quarantined += 1;
+    }
+
+    /// What stands in files now; the rest is known only if `live`.
+    pub(crate) fn listed(&self, names: &[String], now_ms: i64, live: impl Fn(&str) -> bool) {
+        let mut seen = self.0.lock();
+        seen.unresolved.retain(|name, _| live(name) || names.binary_search(name).is_ok());
+        for name in names {
+            // Its age is known once it is read.
+            seen.unresolved.entry(name.clone()).or_insert(now_ms);
+        }
+    }
+
+    /// Says so once when writing stops to work, and when it works again.
+    pub(crate) fn report(&self, written: &Written) {
+        let mut seen = self.0.lock();
+        match (written, seen.degraded.is_some()) {
+            (Ok(()), true) => tracing::info!("settlement journal works again"),
+            (Err(reason), false) => tracing::warn!(
+                reason,
+                "settlement journal does not work: a spend whose commit is unclear is lost if this process ends; set journal_dir"
+            ),
+            _ => {}
+        }
+        seen.degraded = written.as_ref().err().cloned();
+    }
+}

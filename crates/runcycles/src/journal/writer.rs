@@ -1,0 +1,361 @@
+//! The thread that does the journal's I/O. Whoever waits for a record to be
+//! written waits for the batch that it is in.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use cycles_protocol::Clock;
+use tokio::sync::oneshot;
+
+use super::directory::{self, Directory, Loaded};
+use super::health::Health;
+use super::record::Record;
+use super::segment::{self, Op, Segment};
+use super::storage::Listed;
+
+/// Records written at once.
+const MAX_BATCH: usize = 512;
+/// How long a record may stand in the segment only (decision "Journal": one
+/// second), less the longest pause between looks.
+const PROMOTE_AFTER: Duration = Duration::from_millis(700);
+/// Pause between looks while the segment holds something.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Whether a record is written now, or why it is not.
+pub(crate) type Written = Result<(), String>;
+
+/// A record's file name, and what stands in the file.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write a new record; into the segment, if that works.
+    Put(Named, oneshot::Sender<Written>),
+    /// Write a record's own file.
+    Keep(Named, oneshot::Sender<Written>),
+    /// The record is resolved.
+    Remove(String),
+    /// The names of all records, those that a crash left in segments included.
+    List(oneshot::Sender<Vec<String>>),
+    /// One record, unless it is gone or can never be replayed.
+    Load(String, oneshot::Sender<Option<Record>>),
+    /// Everything asked for before is done.
+    Finish(oneshot::Sender<()>),
+}
+
+/// Where the process's new records go first.
+#[derive(Debug)]
+enum Front {
+    Unused,
+    Segment(Segment),
+    /// The file system cannot do it: records go to their own files.
+    Unavailable,
+}
+
+/// A record that stands in the segment only.
+#[derive(Debug)]
+struct Live {
+    bytes: Arc<[u8]>,
+    since: Duration,
+}
+
+/// The thread's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) directory: Directory,
+    /// Another spelling of the same server's directory, to take over from.
+    pub(crate) other_spelling: Option<PathBuf>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) health: Arc<Health>,
+    front: Front,
+    live: HashMap<String, Live>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        directory: Directory,
+        other_spelling: Option<PathBuf>,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+    ) -> Self {
+        let (front, live) = (Front::Unused, HashMap::new());
+        Self { directory, other_spelling, clock, health, front, live }
+    }
+
+    /// Works until the last client is gone.
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let first = if self.live.is_empty() {
+                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                jobs.recv_timeout(LOOK)
+            };
+            match first {
+                Ok(first) => {
+                    let batch = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH);
+                    self.batch(batch.collect());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.close_segment(),
+            }
+            self.promote_those_older_than(PROMOTE_AFTER);
+        }
+    }
+
+    /// Runs of one kind are done together, in the order they were asked for.
+    fn batch(&mut self, jobs: Vec<Job>) {
+        let mut new = Vec::new();
+        let mut removed = Vec::new();
+        for job in jobs {
+            match job {
+                Job::Put(record, answer) => new.push((record, answer)),
+                Job::Remove(name) => removed.push(name),
+                other => {
+                    self.write(std::mem::take(&mut new), std::mem::take(&mut removed));
+                    self.single(other);
+                }
+            }
+        }
+        self.write(new, removed);
+    }
+
+    fn single(&mut self, job: Job) {
+        // An answer that nobody waits for any more is not missed.
+        match job {
+            Job::Keep(record, answer) => {
+                let _ = answer.send(self.keep(&record));
+            }
+            Job::List(answer) => {
+                let _ = answer.send(self.list());
+            }
+            Job::Load(name, answer) => {
+                let _ = answer.send(self.load(&name));
+            }
+            Job::Finish(answer) => {
+                let _ = answer.send(());
+            }
+            Job::Put(..) | Job::Remove(_) => {}
+        }
+    }
+
+    /// One write, and one sync if there is anything new.
+    fn write(&mut self, new: Vec<(Named, oneshot::Sender<Written>)>, removed: Vec<String>) {
+        if new.is_empty() && removed.is_empty() {
+            return;
+        }
+        let fits = self.append(&new, &removed);
+        let since = self.clock.monotonic();
+        for (record, answer) in new {
+            let written = match &fits {
+                Ok(true) => {
+                    let live = Live { bytes: Arc::clone(&record.bytes), since };
+                    self.live.insert(record.name.clone(), live);
+                    Ok(())
+                }
+                _ => self.write_file(&record),
+            };
+            self.health.report(&written);
+            if written.is_ok() {
+                self.health.unresolved(record.name, self.clock.now_ms());
+            }
+            let _ = answer.send(written);
+        }
+        for name in removed {
+            // Not in the segment: then it has a file.
+            if self.live.remove(&name).is_none()
+                && let Err(error) = self.directory.remove(&name)
+            {
+                tracing::warn!(%error, file = name, "settled record cannot be removed");
+                continue;
+            }
+            self.health.resolved(&name);
+        }
+    }
+
+    /// Whether everything is in the segment now.
+    fn append(
+        &mut self,
+        new: &[(Named, oneshot::Sender<Written>)],
+        removed: &[String],
+    ) -> io::Result<bool> {
+        let puts = new.iter().map(|(record, _)| Op::Put(&record.name, &record.bytes));
+        let in_segment = removed.iter().filter(|name| self.live.contains_key(*name));
+        let ops: Vec<_> = puts.chain(in_segment.map(|name| Op::Remove(name))).collect();
+        if ops.is_empty() {
+            return Ok(true);
+        }
+        if matches!(self.front, Front::Unused) {
+            self.front = self.open_segment().map_or_else(
+                |error| {
+                    tracing::debug!(%error, "no journal segment; every record is synced alone");
+                    Front::Unavailable
+                },
+                Front::Segment,
+            );
+        }
+        let Front::Segment(segment) = &mut self.front else { return Ok(false) };
+        let live = self.live.iter().map(|(name, live)| Op::Put(name, &live.bytes));
+        let appended = segment.append(&ops, live, segment::must_sync(&ops, self.directory.sync));
+        if appended.is_err() {
+            self.close_segment();
+        }
+        appended
+    }
+
+    fn open_segment(&mut self) -> io::Result<Segment> {
+        self.directory.prepare()?;
+        let Directory { storage, path, nonce, .. } = &self.directory;
+        let file = path.join(format!("{}-{nonce:016x}{}", std::process::id(), segment::SUFFIX));
+        let made = storage.make(&file)?;
+        let filled = Segment::fill(made, file.clone());
+        if filled.is_err() {
+            storage.remove(&file)?;
+        }
+        self.directory.sync()?;
+        filled
+    }
+
+    fn keep(&mut self, record: &Named) -> Written {
+        let written = self.write_file(record);
+        self.health.report(&written);
+        if written.is_ok() {
+            self.health.unresolved(record.name.clone(), self.clock.now_ms());
+            self.forget(&record.name);
+        }
+        written
+    }
+
+    /// The record has a file now: its place in the segment is void.
+    fn forget(&mut self, name: &str) {
+        if self.live.remove(name).is_none() {
+            return;
+        }
+        if let Front::Segment(segment) = &mut self.front {
+            let live = self.live.iter().map(|(name, live)| Op::Put(name, &live.bytes));
+            // Lost, it is read again at the next start and its file wins.
+            let _ = segment.append(&[Op::Remove(name)], live, false);
+        }
+    }
+
+    fn write_file(&mut self, record: &Named) -> Written {
+        self.directory
+            .put(&record.name, &record.bytes)
+            .and_then(|()| self.directory.sync())
+            .map_err(|error| {
+                format!(
+                    "record cannot be written reason={error} directory={}",
+                    self.directory.path.display()
+                )
+            })
+    }
+
+    /// Gives records their own files, where every SDK finds them.
+    fn promote_those_older_than(&mut self, age: Duration) {
+        let now = self.clock.monotonic();
+        let due: Vec<_> = self
+            .live
+            .iter()
+            .filter(|(_, live)| now.saturating_sub(live.since) >= age)
+            .map(|(name, live)| Named { name: name.clone(), bytes: Arc::clone(&live.bytes) })
+            .collect();
+        for record in due {
+            let written = self.write_file(&record);
+            self.health.report(&written);
+            if written.is_ok() {
+                self.forget(&record.name);
+            }
+        }
+    }
+
+    /// Gives everything in the segment its own file.
+    fn close_segment(&mut self) {
+        self.promote_those_older_than(Duration::ZERO);
+        if let (Front::Segment(segment), true) = (&self.front, self.live.is_empty()) {
+            // Left behind, it is read at the next start and removed then.
+            let _ = self.directory.storage.remove(&segment.path);
+        }
+        self.front = Front::Unavailable;
+    }
+
+    fn list(&mut self) -> Vec<String> {
+        let listed = self.take_over().and_then(|()| self.directory.names());
+        match listed {
+            Ok(names) => {
+                let now = self.clock.now_ms();
+                self.health.listed(&names, now, |name| self.live.contains_key(name));
+                names
+            }
+            Err(error) => {
+                tracing::warn!(%error, directory = %self.directory.path.display(), "settlement journal cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Brings everything that others left behind into the standard files.
+    fn take_over(&mut self) -> io::Result<()> {
+        if let Some(other) = self.other_spelling.clone() {
+            self.directory.adopt(&other)?;
+        }
+        self.directory.reap(self.clock.now_ms())?;
+        for file in self.directory.storage.list(&self.directory.path)? {
+            if file.name.ends_with(segment::SUFFIX) {
+                self.take_over_segment(&file)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_over_segment(&mut self, listed: &Listed) -> io::Result<()> {
+        let path = self.directory.path.join(&listed.name);
+        if matches!(&self.front, Front::Segment(own) if own.path == path) {
+            return Ok(());
+        }
+        let mut file = match self.directory.storage.open(&path) {
+            // Another heir was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other?,
+        };
+        // A process locks its segment before it fills it, and counts on it only
+        // when it is full: until then it is left alone.
+        let age = self.clock.now_ms().saturating_sub(listed.modified_ms);
+        let is_being_made = !segment::is_full(&file)? && age < directory::ABANDONED_MS;
+        // A process that lives keeps its segment locked.
+        if is_being_made || file.try_lock().is_err() {
+            return Ok(());
+        }
+        for (name, bytes) in segment::unresolved(&mut file)? {
+            if !self.directory.exists(&name) {
+                self.directory.put(&name, &bytes)?;
+            }
+        }
+        self.directory.sync()?;
+        self.directory.storage.remove(&path)
+    }
+
+    fn load(&mut self, name: &str) -> Option<Record> {
+        match self.directory.load(name) {
+            Loaded::Record(record) => {
+                let recorded = record.recorded_at_ms.unwrap_or_else(|| self.clock.now_ms());
+                self.health.resolved(name);
+                self.health.unresolved(record.file_name(), recorded);
+                return Some(*record);
+            }
+            Loaded::Gone => self.health.resolved(name),
+            Loaded::Quarantined => self.health.quarantined(name),
+            Loaded::Unreadable(error) => {
+                tracing::warn!(%error, file = name, "settlement record cannot be read now; it is kept");
+            }
+        }
+        None
+    }
+}

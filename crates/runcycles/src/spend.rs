@@ -1,0 +1,344 @@
+//! A spend that is known and to be booked once: on its reservation, or as a
+//! direct debit with the same key where the reservation has expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cycles_protocol::{
+    CommitRequest, Conforms, Error, ErrorCode, ErrorKind, EventCreateRequest, Operation,
+    RawRequest, ReservationId, Retry, conforms,
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::client::CyclesClient;
+use crate::guard::Held;
+use crate::idempotency::header_key;
+use crate::journal::{Claim, Journal, Mode, Record, key_of};
+use crate::settlement::Settlement;
+
+/// Longest `Retry-After` that is kept to; longer ones are cut to it.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+/// One try's result.
+pub(crate) enum Tried {
+    /// Booked, or refused for good.
+    Settled(Settlement),
+    /// No clear answer: to be tried again.
+    Unclear(Error),
+    /// Refused until somebody changes a key or a budget.
+    Retained(Error),
+}
+
+/// A spend and how it is remembered.
+pub(crate) struct Spend {
+    client: CyclesClient,
+    id: ReservationId,
+    trace_id: String,
+    form: Form,
+}
+
+enum Form {
+    /// In memory only.
+    Unwritten { held: Held, step: Step },
+    /// As it stands in the journal; sent byte for byte.
+    Written(Entry),
+}
+
+enum Step {
+    Commit(CommitRequest),
+    Event(Box<EventCreateRequest>),
+}
+
+struct Entry {
+    journal: Arc<Journal>,
+    record: Record,
+    /// Whether it is on disk; the disk may be full or missing.
+    on_disk: bool,
+    _claim: Option<Claim>,
+}
+
+impl Spend {
+    /// A spend of just now. Where there is a journal it is in it on return.
+    pub(crate) async fn new(held: Held, request: CommitRequest) -> Self {
+        let (client, id, trace_id) = (held.client.clone(), held.id.clone(), held.trace_id.clone());
+        let form = match write_down(&held, &request).await {
+            Some(entry) => Form::Written(entry),
+            None => Form::Unwritten { held, step: Step::Commit(request) },
+        };
+        Self { client, id, trace_id, form }
+    }
+
+    /// A spend that was found in the journal.
+    pub(crate) fn found(
+        client: &CyclesClient,
+        journal: Arc<Journal>,
+        record: Record,
+        claim: Claim,
+    ) -> Self {
+        Self {
+            id: record.reservation_id.clone(),
+            trace_id: client.fresh_call().trace_id,
+            client: client.clone(),
+            form: Form::Written(Entry { journal, record, on_disk: true, _claim: Some(claim) }),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &CyclesClient {
+        &self.client
+    }
+
+    /// Whether the journal goes on with it when this is dropped.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        matches!(&self.form, Form::Written(entry) if entry.on_disk)
+    }
+
+    /// Says what happened, with the reservation named.
+    pub(crate) fn warn(&self, error: &Error, what: &str) {
+        tracing::warn!(reservation_id = %self.id, %error, "{what}");
+    }
+
+    /// Tries once to book it.
+    pub(crate) async fn attempt(&mut self) -> Tried {
+        if self.mode() == Mode::Commit {
+            match self.commit().await {
+                Ok(settlement) => return Tried::Settled(settlement),
+                Err(error) if is_expired(&error) => {
+                    if !self.become_event().await {
+                        return Tried::Retained(error);
+                    }
+                }
+                Err(error) => return judge(error, Mode::Commit),
+            }
+        }
+        match self.event().await {
+            Ok(settlement) => Tried::Settled(settlement),
+            Err(error) => judge(error, Mode::Event),
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        match &self.form {
+            Form::Unwritten { step: Step::Commit(_), .. } => Mode::Commit,
+            Form::Unwritten { step: Step::Event(_), .. } => Mode::Event,
+            Form::Written(entry) => entry.record.mode,
+        }
+    }
+
+    async fn commit(&self) -> Result<Settlement, Error> {
+        Ok(Settlement::Committed(match &self.form {
+            Form::Unwritten { step: Step::Commit(request), .. } => {
+                let call = self.client.call(&self.trace_id);
+                self.client.authority().commit(&call, &self.id, request.clone()).await?.value
+            }
+            _ => self.send(Operation::Commit).await?,
+        }))
+    }
+
+    async fn event(&self) -> Result<Settlement, Error> {
+        Ok(Settlement::RecoveredViaEvent(match &self.form {
+            Form::Unwritten { step: Step::Event(request), .. } => {
+                let call = self.client.call(&self.trace_id);
+                self.client.authority().create_event(&call, (**request).clone()).await?.value
+            }
+            _ => self.send(Operation::CreateEvent).await?,
+        }))
+    }
+
+    /// Sends the record's body as it stands.
+    async fn send<T: Conforms>(&self, operation: Operation) -> Result<T, Error> {
+        let Form::Written(entry) = &self.form else {
+            return Err(Error::internal("a spend in memory was sent as a record"));
+        };
+        let missing = || Error::internal("record lacks the body of its mode");
+        let body = entry.record.body().ok_or_else(missing)?;
+        let mut request = RawRequest::new(operation, body.get().as_bytes().to_vec());
+        request.idempotency_header = key_of(body).ok().as_deref().and_then(header_key);
+        if operation.names_reservation() {
+            request = request.on(&self.id);
+        }
+        let call = self.client.call(&self.trace_id);
+        conforms::read(&self.client.authority().send(&call, request).await?)
+    }
+
+    /// From here on it is booked as a direct debit; on disk before the first
+    /// one leaves. Answers whether there is what to send.
+    async fn become_event(&mut self) -> bool {
+        match &mut self.form {
+            Form::Unwritten { held, step } => {
+                if let Step::Commit(request) = step {
+                    *step = Step::Event(Box::new(event(held, request)));
+                }
+                true
+            }
+            Form::Written(entry) => {
+                if entry.record.event_fallback_body.is_none() {
+                    return false;
+                }
+                entry.record.mode = Mode::Event;
+                entry.record.not_before_ms = None;
+                entry.keep().await;
+                true
+            }
+        }
+    }
+
+    /// It was booked or refused for good: the journal forgets it.
+    pub(crate) fn resolve(self) {
+        if let Form::Written(entry) = self.form {
+            entry.journal.remove(&entry.record);
+        }
+    }
+
+    /// It stays unresolved for now: gives it a file of its own, and remembers
+    /// how long the authority asked to wait.
+    pub(crate) async fn park(&mut self, error: &Error) {
+        let now = self.client.clock().now_ms();
+        if let Form::Written(entry) = &mut self.form {
+            if let Some(wait) = error.retry_after() {
+                entry.record.not_before_ms = Some(later(now, wait));
+            }
+            entry.keep().await;
+        }
+    }
+
+    /// What an attempt that was refused until somebody acts comes to.
+    pub(crate) async fn retain(mut self, error: Error) -> Settlement {
+        self.park(&error).await;
+        if self.is_on_disk() {
+            tracing::error!(
+                reservation_id = %self.id,
+                %error,
+                "spend is not booked and is kept: check the key and the budget"
+            );
+            Settlement::Pending(error)
+        } else {
+            Settlement::Refused(error)
+        }
+    }
+
+    /// Whether the authority asked not to be asked yet.
+    pub(crate) async fn is_early(&mut self) -> bool {
+        let now = self.client.clock().now_ms();
+        let Form::Written(entry) = &mut self.form else { return false };
+        let longest = later(now, MAX_RETRY_AFTER);
+        match entry.record.not_before_ms {
+            Some(floor) if floor > longest => {
+                entry.record.not_before_ms = Some(longest);
+                entry.keep().await;
+                true
+            }
+            Some(floor) => floor > now,
+            None => false,
+        }
+    }
+}
+
+impl Entry {
+    async fn keep(&mut self) {
+        self.on_disk = self.journal.keep(&self.record).await.is_ok();
+    }
+}
+
+fn later(now_ms: i64, wait: Duration) -> i64 {
+    let wait = i64::try_from(wait.min(MAX_RETRY_AFTER).as_millis()).unwrap_or(i64::MAX);
+    now_ms.saturating_add(wait)
+}
+
+async fn write_down(held: &Held, request: &CommitRequest) -> Option<Entry> {
+    let journal = held.client.journal()?;
+    let bodies: Result<(Box<RawValue>, Box<RawValue>), _> =
+        to_raw_value(request).and_then(|commit| Ok((commit, to_raw_value(&event(held, request))?)));
+    let (commit, event) = bodies.ok()?;
+    let now = held.client.clock().now_ms();
+    let record = Record::commit(held.id.clone(), &journal.base_url(), commit, event, now);
+    let claim = journal.claim(record.file_name());
+    let on_disk = journal.put(&record).await.is_ok();
+    Some(Entry { journal: Arc::clone(journal), record, on_disk, _claim: claim })
+}
+
+fn is_expired(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused
+        && (error.code() == ErrorCode::ReservationExpired || error.status() == Some(410))
+}
+
+/// Only a refusal by the authority that nobody can undo is final.
+fn judge(error: Error, mode: Mode) -> Tried {
+    match error.retry() {
+        Retry::Never if error.kind() != ErrorKind::Refused || can_be_undone(&error, mode) => {
+            Tried::Retained(error)
+        }
+        Retry::Never => Tried::Settled(Settlement::Refused(error)),
+        _ => Tried::Unclear(error),
+    }
+}
+
+/// A key can be replaced; a budget that refuses a debit can be funded or thawed.
+fn can_be_undone(error: &Error, mode: Mode) -> bool {
+    match error.code() {
+        ErrorCode::Unauthorized | ErrorCode::Forbidden => true,
+        ErrorCode::BudgetExceeded
+        | ErrorCode::BudgetFrozen
+        | ErrorCode::BudgetClosed
+        | ErrorCode::OverdraftLimitExceeded
+        | ErrorCode::DebtOutstanding => mode == Mode::Event,
+        _ => matches!(error.status(), Some(401 | 403)),
+    }
+}
+
+/// The same spend as a direct debit, under the commit's key (the two endpoints
+/// have separate key namespaces).
+fn event(held: &Held, commit: &CommitRequest) -> EventCreateRequest {
+    let mut metadata = commit.metadata.clone().unwrap_or_default();
+    metadata.insert("recovered_reservation_id".to_owned(), held.id.as_str().into());
+    metadata.insert("recovery_reason".to_owned(), ErrorCode::ReservationExpired.as_str().into());
+    EventCreateRequest::builder()
+        .idempotency_key(commit.idempotency_key.clone())
+        .subject(held.request.subject.clone())
+        .action(held.request.action.clone())
+        .actual(commit.actual)
+        .maybe_overage_policy(held.request.overage_policy)
+        .maybe_metrics(commit.metrics.clone())
+        .metadata(metadata)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(code: ErrorCode, mode: Mode) -> &'static str {
+        match judge(Error::new(code, "no"), mode) {
+            Tried::Settled(_) => "final",
+            Tried::Unclear(_) => "unclear",
+            Tried::Retained(_) => "retained",
+        }
+    }
+
+    #[test]
+    fn only_refusals_that_nobody_can_undo_are_final() {
+        use ErrorCode as E;
+        for (code, commit, event) in [
+            (E::ReservationFinalized, "final", "final"),
+            (E::IdempotencyMismatch, "final", "final"),
+            (E::InvalidRequest, "final", "final"),
+            (E::NotFound, "final", "final"),
+            (E::BudgetExceeded, "final", "retained"),
+            (E::BudgetFrozen, "final", "retained"),
+            (E::BudgetClosed, "final", "retained"),
+            (E::OverdraftLimitExceeded, "final", "retained"),
+            (E::DebtOutstanding, "final", "retained"),
+            (E::Unauthorized, "retained", "retained"),
+            (E::Forbidden, "retained", "retained"),
+            (E::LimitExceeded, "unclear", "unclear"),
+            (E::InternalError, "unclear", "unclear"),
+            (E::Unknown, "unclear", "unclear"),
+        ] {
+            assert_eq!(
+                (outcome(code, Mode::Commit), outcome(code, Mode::Event)),
+                (commit, event),
+                "{code}"
+            );
+        }
+        assert!(matches!(judge(Error::config("base_url"), Mode::Commit), Tried::Retained(_)));
+    }
+}
