@@ -11,7 +11,7 @@ use parking_lot::MutexGuard;
 use uuid::Uuid;
 
 use crate::store::{Audit, Keys, Owners, Tenant, TenantState};
-use crate::{LocalAuthority, Seed, SeedError, ids};
+use crate::{LocalAuthority, Seed, SeedError, SeedRetention, ids};
 
 /// An authority in process. Clones are cheap and share one ledger.
 ///
@@ -58,6 +58,7 @@ struct Shared {
     owners: Owners,
     keys: Keys,
     audit: Audit,
+    retention: SeedRetention,
 }
 
 impl fmt::Debug for Engine {
@@ -74,6 +75,10 @@ impl Engine {
     /// An engine without tenants.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self::keeping(SeedRetention::default(), clock, random)
+    }
+
+    fn keeping(retention: SeedRetention, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 clock,
@@ -82,6 +87,7 @@ impl Engine {
                 owners: Owners::default(),
                 keys: Keys::default(),
                 audit: Audit::default(),
+                retention,
             }),
         }
     }
@@ -95,7 +101,10 @@ impl Engine {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, SeedError> {
-        let engine = Self::new(clock, random);
+        seed.retention
+            .check()
+            .map_err(|why| SeedError::new(format!("seed cannot be used, retention: {why}")))?;
+        let engine = Self::keeping(seed.retention, clock, random);
         engine.apply(seed)?;
         Ok(engine)
     }
@@ -137,6 +146,10 @@ impl Engine {
 
     pub(crate) fn owners(&self) -> &Owners {
         &self.shared.owners
+    }
+
+    pub(crate) fn retention(&self) -> SeedRetention {
+        self.shared.retention
     }
 
     pub(crate) fn audit(&self) -> &Audit {

@@ -25,5 +25,6 @@ mod time;
 pub use engine::Engine;
 pub use local::LocalAuthority;
 pub use seed::{
-    Seed, SeedAmount, SeedBudget, SeedCaps, SeedError, SeedKey, SeedLease, SeedPolicy, SeedTenant,
+    Seed, SeedAmount, SeedBudget, SeedCaps, SeedError, SeedKey, SeedLease, SeedPolicy,
+    SeedRetention, SeedTenant,
 };

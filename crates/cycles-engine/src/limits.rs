@@ -7,12 +7,12 @@ pub(crate) const WAITERS_MAX: usize = 1_024;
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 1;
 /// Open reservations of one tenant; beyond that 429. At most 1 KB each.
 pub(crate) const ACTIVE_MAX: usize = 10_000_000;
-/// Ended reservations kept per tenant. A replay on one that was evicted is
-/// answered 404, and its create key starts anew.
+/// Ended reservations kept per tenant, unless the seed says otherwise. A replay
+/// on one that was evicted is answered 404, and its create key starts anew.
 pub(crate) const FINALIZED_MAX: usize = 100_000;
-/// How long ended reservations are kept. semantics 2.10: 30 days
+/// How long ended reservations are kept, unless the seed says otherwise. semantics 2.10: 30 days
 pub(crate) const FINALIZED_RETENTION_MS: i64 = 30 * DAY_MS;
-/// Answers kept per tenant for replays of dry runs, decisions, events,
+/// Answers kept per tenant, unless the seed says otherwise, for replays of dry runs, decisions, events,
 /// extensions and fundings. Beyond it, what would expire first goes first; a
 /// repeated key is then a new request.
 pub(crate) const REPLAYS_MAX: usize = 100_000;

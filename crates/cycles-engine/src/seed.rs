@@ -2,6 +2,7 @@
 
 mod amount;
 mod policy;
+mod retention;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use amount::SeedAmount;
 pub use policy::{SeedCaps, SeedLease, SeedPolicy};
+pub use retention::SeedRetention;
 
 /// What an authority starts with (`cycles serve --seed FILE`).
 ///
@@ -35,6 +37,8 @@ pub struct Seed {
     pub budgets: Vec<SeedBudget>,
     /// Policies; of equals, the later one wins.
     pub policies: Vec<SeedPolicy>,
+    /// How much of what has ended is kept.
+    pub retention: SeedRetention,
 }
 
 /// A tenant of a [`Seed`]; its id needs only the subject's characters.

@@ -2,7 +2,7 @@
 //! of one cent, whatever the interleaving.
 
 mod agent;
-mod ledger;
+pub(crate) mod ledger;
 pub(crate) mod server;
 
 use std::fmt::Write as _;

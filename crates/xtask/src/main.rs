@@ -11,6 +11,7 @@ mod fmt;
 mod fuzz;
 mod language;
 mod lint;
+mod oversubscription;
 mod readme;
 mod recovery;
 mod repo;

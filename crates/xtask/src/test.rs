@@ -12,6 +12,7 @@ use crate::contract;
 use crate::count::{self, Count};
 use crate::fuzz;
 use crate::language::Language;
+use crate::oversubscription;
 use crate::repo::{Repo, in_ci};
 use crate::report::{Report, Row};
 use crate::run::run_and_keep;
@@ -34,12 +35,14 @@ pub(crate) enum Suite {
     Contract,
     /// A bounded run of each fuzz target
     Fuzz,
+    /// 64 clients in all languages, one budget
+    Oversubscription,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Rust,
         Self::Simulation,
         Self::Contract,
@@ -47,6 +50,7 @@ impl Suite {
         Self::Python,
         Self::Node,
         Self::Kotlin,
+        Self::Oversubscription,
         Self::Docs,
     ];
 
@@ -59,6 +63,7 @@ impl Suite {
             Self::Simulation => "simulation",
             Self::Contract => "contract",
             Self::Fuzz => "fuzz",
+            Self::Oversubscription => "oversubscription",
             Self::Docs => "docs",
         }
     }
@@ -70,7 +75,7 @@ impl Suite {
             Self::Python | Self::Contract => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Simulation | Self::Fuzz | Self::Docs => None,
+            Self::Simulation | Self::Fuzz | Self::Oversubscription | Self::Docs => None,
         }
     }
 
@@ -156,6 +161,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             Ok((count::junit(&folder)?, finished.success))
         }
         Suite::Simulation => simulate::count(repo),
+        Suite::Oversubscription => oversubscription::count(repo),
         Suite::Contract => contract::count(repo),
         Suite::Fuzz => fuzz::count(repo),
         Suite::Docs => Ok((Count::default(), true)),

@@ -27,7 +27,7 @@ impl Engine {
         let record = Tenant::from_request(request, status, time::iso(self.clock().now_ms()));
         let known = match self.tenants().entry(record.tenant_id.to_ascii_lowercase()) {
             Entry::Vacant(entry) => {
-                entry.insert(Arc::new(store::Tenant::new(record.clone())));
+                entry.insert(Arc::new(store::Tenant::new(record.clone(), self.retention())));
                 return Ok(Created::New(record));
             }
             Entry::Occupied(entry) => Arc::clone(entry.get()),

@@ -11,8 +11,6 @@ use cycles_protocol::{
 };
 use hashbrown::HashMap;
 
-use crate::limits;
-
 /// spec: idempotency holds per (effective tenant, endpoint, key). Commits,
 /// releases and live reserves are kept on the reservation itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,15 +54,21 @@ struct Entry {
     answer: Stored,
 }
 
-/// The answers of one tenant, at most [`limits::REPLAYS_MAX`].
-#[derive(Debug, Default)]
+/// The answers of one tenant, so many at the most.
+#[derive(Debug)]
 pub(crate) struct Replays {
+    max: usize,
     entries: HashMap<Arc<ReplayKey>, Entry>,
     by_expiry: BTreeMap<(i64, u64), Arc<ReplayKey>>,
     inserted: u64,
 }
 
 impl Replays {
+    pub(crate) fn keeping(max: usize) -> Self {
+        let (entries, by_expiry) = (HashMap::default(), BTreeMap::default());
+        Self { max, entries, by_expiry, inserted: 0 }
+    }
+
     /// The answer to repeat, if the key was used.
     ///
     /// # Errors
@@ -96,7 +100,7 @@ impl Replays {
         self.inserted += 1;
         self.by_expiry.insert((until, self.inserted), Arc::clone(&key));
         self.entries.insert(key, Entry { hash, until, answer });
-        while self.entries.len() > limits::REPLAYS_MAX {
+        while self.entries.len() > self.max {
             self.evict_first();
         }
     }
@@ -130,6 +134,8 @@ mod tests {
     use super::*;
     use cycles_protocol::Decision;
 
+    const MAX: usize = 10;
+
     fn key(name: &str) -> ReplayKey {
         ReplayKey::new(Endpoint::Decide, 0, name.into())
     }
@@ -147,7 +153,7 @@ mod tests {
 
     #[test]
     fn an_answer_lasts_through_its_retention_and_is_forgotten_after() {
-        let mut replays = Replays::default();
+        let mut replays = Replays::keeping(MAX);
         replays.insert(key("a"), [1; 32], answer(), 0, 10);
         assert!(replays.find(&key("a"), &[1; 32], 10).unwrap().is_some());
         assert_eq!(
@@ -161,7 +167,7 @@ mod tests {
 
     #[test]
     fn endpoints_and_targets_do_not_share_keys() {
-        let mut replays = Replays::default();
+        let mut replays = Replays::keeping(MAX);
         replays.insert(key("a"), [1; 32], answer(), 0, 10);
         for other in [
             ReplayKey::new(Endpoint::Event, 0, "a".into()),
@@ -173,12 +179,12 @@ mod tests {
 
     #[test]
     fn what_expires_first_goes_first_when_full() {
-        let mut replays = Replays::default();
+        let mut replays = Replays::keeping(MAX);
         replays.insert(key("long"), [1; 32], answer(), 0, 1_000);
-        for index in 0..limits::REPLAYS_MAX {
+        for index in 0..MAX {
             replays.insert(key(&index.to_string()), [1; 32], answer(), 0, 10);
         }
-        assert_eq!(replays.entries.len(), limits::REPLAYS_MAX);
+        assert_eq!(replays.entries.len(), MAX);
         assert!(replays.find(&key("long"), &[1; 32], 0).unwrap().is_some());
         assert!(replays.find(&key("0"), &[1; 32], 0).unwrap().is_none());
     }

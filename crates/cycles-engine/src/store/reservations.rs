@@ -13,7 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use uuid::Uuid;
 
 use super::{Slots, Snapshot, Work};
-use crate::{ids, limits};
+use crate::{SeedRetention, ids};
 
 /// One reservation with all that answers and replays need.
 #[derive(Debug)]
@@ -100,8 +100,9 @@ impl Record {
 }
 
 /// All reservations of a tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Reservations {
+    retention: SeedRetention,
     records: HashMap<Uuid, Box<Record>>,
     /// By their key's hash, which stands beside the id; the key itself is only
     /// in the record.
@@ -114,6 +115,17 @@ pub(crate) struct Reservations {
 }
 
 impl Reservations {
+    pub(crate) fn keeping(retention: SeedRetention) -> Self {
+        Self {
+            retention,
+            records: HashMap::default(),
+            by_key: HashTable::default(),
+            hasher: DefaultHashBuilder::default(),
+            due: BTreeSet::default(),
+            ended: VecDeque::default(),
+        }
+    }
+
     pub(crate) fn get(&self, id: Uuid) -> Option<&Record> {
         self.records.get(&id).map(|record| &**record)
     }
@@ -177,8 +189,8 @@ impl Reservations {
     /// Forgets one ended reservation that is past retention or count.
     pub(crate) fn evict(&mut self, now: i64) -> Option<Uuid> {
         let (at, id) = *self.ended.front()?;
-        let kept_until = at.saturating_add(limits::FINALIZED_RETENTION_MS);
-        if self.ended.len() <= limits::FINALIZED_MAX && now <= kept_until {
+        let kept_until = at.saturating_add(self.retention.finalized_ms);
+        if self.ended.len() <= self.retention.finalized_max && now <= kept_until {
             return None;
         }
         self.ended.pop_front();

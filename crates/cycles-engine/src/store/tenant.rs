@@ -13,7 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::{BudgetTable, PolicyRow, PolicyTable, Record, Replays, Reservations, Slots};
-use crate::{ids, limits};
+use crate::{SeedRetention, ids, limits};
 
 /// Whose reservation it is, over all tenants.
 pub(crate) type Owners = DashMap<Uuid, Arc<Tenant>, DefaultHashBuilder>;
@@ -38,7 +38,7 @@ pub(crate) struct TenantState {
 }
 
 impl Tenant {
-    pub(crate) fn new(record: TenantRecord) -> Self {
+    pub(crate) fn new(record: TenantRecord, retention: SeedRetention) -> Self {
         Self {
             id: record.tenant_id.clone(),
             waiting: AtomicUsize::new(0),
@@ -47,8 +47,8 @@ impl Tenant {
                 record,
                 budgets: BudgetTable::default(),
                 policies: PolicyTable::default(),
-                reservations: Reservations::default(),
-                replays: Replays::default(),
+                reservations: Reservations::keeping(retention),
+                replays: Replays::keeping(retention.replays_max),
             }),
         }
     }
@@ -150,7 +150,7 @@ mod tests {
             TenantStatus::Active,
             String::new(),
         );
-        let tenant = Tenant::new(record);
+        let tenant = Tenant::new(record, SeedRetention::default());
         let held = tenant.turn().unwrap();
         tenant.waiting.store(limits::WAITERS_MAX, Ordering::Relaxed);
         let error = tenant.turn().map(|_| ()).unwrap_err();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 /// The ledger of one tenant.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     http: ureq::Agent,
     base_url: String,
     api_key: String,
@@ -14,23 +14,23 @@ pub(super) struct Ledger {
 }
 
 /// What one agent has spent.
-pub(super) struct Booked {
+pub(crate) struct Booked {
     /// Committed reservations.
-    pub(super) calls: i64,
+    pub(crate) calls: i64,
     /// Their sum.
-    pub(super) spent: i64,
+    pub(crate) spent: i64,
 }
 
 /// The tenant's budget.
-pub(super) struct Budget {
-    pub(super) allocated: i64,
-    pub(super) spent: i64,
-    pub(super) reserved: i64,
-    pub(super) remaining: i64,
+pub(crate) struct Budget {
+    pub(crate) allocated: i64,
+    pub(crate) spent: i64,
+    pub(crate) reserved: i64,
+    pub(crate) remaining: i64,
 }
 
 impl Ledger {
-    pub(super) fn new(base_url: &str, api_key: &str, tenant: &str) -> Self {
+    pub(crate) fn new(base_url: &str, api_key: &str, tenant: &str) -> Self {
         let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(5)));
         Self {
             http: config.build().into(),
@@ -41,7 +41,7 @@ impl Ledger {
     }
 
     /// What the ledger has booked for `agent`.
-    pub(super) fn booked(&self, agent: &str) -> Result<Booked> {
+    pub(crate) fn booked(&self, agent: &str) -> Result<Booked> {
         let mut booked = Booked { calls: 0, spent: 0 };
         let mut cursor = String::new();
         loop {
@@ -61,7 +61,7 @@ impl Ledger {
     }
 
     /// The tenant's budget as it stands.
-    pub(super) fn budget(&self) -> Result<Budget> {
+    pub(crate) fn budget(&self) -> Result<Budget> {
         let page = self.get(&format!("/v1/balances?tenant={}", self.tenant))?;
         let scope = format!("tenant:{}", self.tenant);
         let balance = page["balances"].as_array().into_iter().flatten();
