@@ -8,7 +8,7 @@ use cycles_protocol::{Clock, SystemClock};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -63,8 +63,8 @@ async fn connection(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEAD_READ)
+        // `Patience` does it, without a timer for each request.
+        .header_read_timeout(None)
         .serve_connection(
             TokioIo::new(Patience::new(stream)),
             service_fn(|request| answer(&app, request)),
