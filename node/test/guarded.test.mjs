@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 
@@ -258,8 +261,11 @@ test('the default client is used by calls that name none', async (t) => {
   const call = withCycles({ tenant: 'acme', unit: 'TOKENS', estimate: 5 }, () => 'done');
   await assert.rejects(call(), CyclesConfigError);
 
-  setDefaultConfig({ baseUrl: server.baseUrl, apiKey: server.apiKey(), tenant: 'acme' });
+  const journalDir = mkdtempSync(join(tmpdir(), 'cycles-journal-'));
+  t.after(() => rmSync(journalDir, { recursive: true, force: true }));
+  setDefaultConfig({ baseUrl: server.baseUrl, apiKey: server.apiKey(), tenant: 'acme', journalDir });
   assert.equal(await call(), 'done');
+  assert.equal(readdirSync(journalDir).length, 1, 'the spend was journalled before it was committed');
   setDefaultClient(server.client({ transport: 'local' }));
   assert.equal(await call(), 'done');
   assert.equal(budget().spent, 10);
