@@ -1,7 +1,8 @@
 //! `cargo xtask test oversubscription`: many clients in all languages, one
 //! budget, and not a unit too much.
 
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -38,19 +39,23 @@ pub(crate) fn count(repo: &Repo) -> Result<(Count, bool)> {
     let shares = shares(languages.len());
     let mut running = Vec::new();
     for ((language, command), clients) in commands.into_iter().zip(shares) {
-        running.push((language, clients, start(command, clients, &server)?));
+        running.push((language, clients, Program::start(command, clients, &server)?));
     }
-    while running.iter_mut().any(|(_, _, child)| matches!(child.try_wait(), Ok(None))) {
+    for (_, _, program) in &mut running {
+        program.begin()?;
+    }
+    while running.iter_mut().any(|(_, _, program)| program.is_running()) {
         never_beyond(&ledger.budget()?)?;
     }
     let mut told = Vec::new();
-    for (language, clients, child) in running {
-        let said = told_by(child).with_context(|| format!("the {language} clients"))?;
+    for (language, clients, program) in running {
+        let said = program.told().with_context(|| format!("the {language} clients"))?;
         println!(
             "{language:8}  {clients} clients, charged {}, left open {}",
             said.charged, said.open
         );
         ensure!(usize::try_from(said.refused)? == clients, "not every client was refused");
+        ensure!(said.charged > 0, "the {language} clients came too late for the budget");
         told.push(said);
     }
     let budget = ledger.budget()?;
@@ -86,28 +91,63 @@ fn command(repo: &Repo, language: Language) -> Result<Command> {
     })
 }
 
-fn start(mut command: Command, clients: usize, server: &Server) -> Result<Child> {
-    command
-        .env("CLIENTS", clients.to_string())
-        .env("CYCLES_BASE_URL", &server.base_url)
-        .env("CYCLES_API_KEY", &server.api_key)
-        .env("CYCLES_TENANT", TENANT)
-        .env("CYCLES_JOURNAL_ENABLED", "false")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start the clients")
+/// The clients of one language; stopped when dropped.
+struct Program {
+    child: Child,
+    said: BufReader<ChildStdout>,
 }
 
-fn told_by(child: Child) -> Result<Told> {
-    let output = child.wait_with_output()?;
-    ensure!(output.status.success(), "ended with {}", output.status);
-    let text = String::from_utf8(output.stdout)?;
-    let last = text.lines().last().context("said nothing")?;
-    let line: Value = serde_json::from_str(last).with_context(|| format!("not JSON: {last:?}"))?;
-    let number =
-        |name: &str| line[name].as_i64().with_context(|| format!("does not say {name}: {last}"));
-    Ok(Told { charged: number("charged")?, open: number("open")?, refused: number("refused")? })
+impl Program {
+    /// Starts it and waits until it is ready to begin.
+    fn start(mut command: Command, clients: usize, server: &Server) -> Result<Self> {
+        let mut child = command
+            .env("CLIENTS", clients.to_string())
+            .env("CYCLES_BASE_URL", &server.base_url)
+            .env("CYCLES_API_KEY", &server.api_key)
+            .env("CYCLES_TENANT", TENANT)
+            .env("CYCLES_JOURNAL_ENABLED", "false")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the clients")?;
+        let said = BufReader::new(child.stdout.take().context("no stdout")?);
+        let mut program = Self { child, said };
+        let mut line = String::new();
+        program.said.read_line(&mut line)?;
+        ensure!(line.trim() == "ready", "not ready but {line:?}");
+        Ok(program)
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let stdin = self.child.stdin.as_mut().context("no stdin")?;
+        stdin.write_all(b"begin\n").context("it did not wait")
+    }
+
+    fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// What its last line says.
+    fn told(mut self) -> Result<Told> {
+        let mut text = String::new();
+        self.said.read_to_string(&mut text)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "ended with {status}");
+        let last = text.lines().last().context("said nothing")?;
+        let line: Value =
+            serde_json::from_str(last).with_context(|| format!("not JSON: {last:?}"))?;
+        let number = |name: &str| {
+            line[name].as_i64().with_context(|| format!("does not say {name}: {last}"))
+        };
+        Ok(Told { charged: number("charged")?, open: number("open")?, refused: number("refused")? })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn never_beyond(budget: &Budget) -> Result<()> {

@@ -1,5 +1,6 @@
 // Clients that draw from one budget until it refuses them (`../README.md`).
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 
 import { CyclesClient } from 'runcycles';
 
@@ -38,6 +39,9 @@ async function draw(number) {
   }
 }
 
+console.log('ready');
+await once(process.stdin, 'data');
+process.stdin.destroy();
 const told = await Promise.all(Array.from({ length: clients }, (_, number) => draw(number)));
 const sum = (name) => told.reduce((total, one) => total + one[name], 0);
 console.log(

@@ -22,11 +22,13 @@ def draw(number: int) -> tuple[int, int, int]:
     with CyclesClient(CyclesConfig.from_env()) as client:
         while True:
             amount = 1 + (number * 7 + call * 13) % 97
-            answer = client.create_reservation({
-                "subject": {"tenant": "acme"},
-                "action": {"kind": "test", "name": "oversubscription"},
-                "estimate": {"unit": "TOKENS", "amount": amount},
-            })
+            answer = client.create_reservation(
+                {
+                    "subject": {"tenant": "acme"},
+                    "action": {"kind": "test", "name": "oversubscription"},
+                    "estimate": {"unit": "TOKENS", "amount": amount},
+                }
+            )
             if answer.status == 409:
                 return charged, left_open, 1
             reservation = body(answer)["reservation_id"]
@@ -44,6 +46,8 @@ def draw(number: int) -> tuple[int, int, int]:
 def main() -> None:
     """Runs all clients at once and adds up what they were told."""
     clients = int(os.environ["CLIENTS"])
+    print("ready", flush=True)
+    input()
     with ThreadPoolExecutor(clients) as pool:
         told = list(pool.map(draw, range(clients)))
     charged, left_open, refused = (sum(column) for column in zip(*told, strict=True))

@@ -18,6 +18,8 @@ struct Told {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let clients: i64 = std::env::var("CLIENTS")?.parse()?;
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new())?;
     let mut running = Vec::new();
     for number in 0..clients {
         let client = CyclesClient::from_env()?;

@@ -10,6 +10,8 @@ class Told(val charged: Long, val open: Long)
 /** Clients that draw from one budget until it refuses them (`../README.md`). */
 suspend fun main() {
     val clients = System.getenv("CLIENTS").toInt()
+    println("ready")
+    readln()
     val told = coroutineScope {
         (0 until clients).map { number -> async(Dispatchers.IO) { draw(number) } }.awaitAll()
     }
