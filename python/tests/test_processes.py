@@ -515,7 +515,8 @@ atexit.register(print, "exiting", flush=True)
 held = []
 
 async def main():
-    client = AsyncCyclesClient(CyclesConfig("http://127.0.0.1:{slow.server_port}", "k", journal_enabled=False))
+    config = CyclesConfig("http://127.0.0.1:{slow.server_port}", "k", journal_enabled=False)
+    client = AsyncCyclesClient(config)
     if {client!r} == "held":
         held.append(client)
 

@@ -12,7 +12,8 @@ from runcycles import CyclesClient, CyclesConfig, CyclesResponse
 
 def body(response: CyclesResponse) -> dict[str, Any]:
     """The answer, which must be a success."""
-    assert response.is_success and response.body is not None, response
+    assert response.is_success, response
+    assert response.body is not None, response
     return response.body
 
 
