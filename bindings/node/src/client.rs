@@ -7,7 +7,7 @@ use std::time::Duration;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use runcycles::document::{self, ConfigDocument, GuardRequest, ResponseDocument};
-use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, TimeUnit};
+use runcycles::{CyclesClient, CyclesClientBuilder, TimeUnit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -127,8 +127,8 @@ pub(crate) fn create_client(
     clock: Option<&NativeClock>,
 ) -> Envelope<NativeClient> {
     guarded(|| {
-        let config = config.read::<ConfigDocument>("configuration")?.into_remote_config()?;
-        Ok(NativeClient::new(builder(config, clock).build()))
+        let builder = config.read::<ConfigDocument>("configuration")?.into_remote_builder()?;
+        Ok(NativeClient::new(on_clock(builder, clock).build()))
     })
 }
 
@@ -141,13 +141,12 @@ pub(crate) fn embedded_client(
 ) -> Envelope<NativeClient> {
     guarded(|| {
         let seed = seed.into_text()?.unwrap_or_default();
-        let config = config.read::<ConfigDocument>("configuration")?.into_config()?;
-        Ok(NativeClient::new(builder(config, clock).embedded(&seed)?.build()))
+        let builder = config.read::<ConfigDocument>("configuration")?.into_builder()?;
+        Ok(NativeClient::new(on_clock(builder, clock).embedded(&seed)?.build()))
     })
 }
 
-fn builder(config: CyclesConfig, clock: Option<&NativeClock>) -> CyclesClientBuilder {
-    let builder = CyclesClientBuilder::new(config);
+fn on_clock(builder: CyclesClientBuilder, clock: Option<&NativeClock>) -> CyclesClientBuilder {
     match clock {
         Some(clock) => builder.clock(Arc::new(clock.clock())),
         None => builder,
@@ -162,7 +161,7 @@ pub(crate) fn config_from_env(prefix: Document, variables: Document) -> Envelope
         let prefix = prefix.into_text()?.unwrap_or_default();
         let variables: HashMap<String, String> = variables.read("environment")?;
         let get = |name: &str| variables.get(name).cloned();
-        let config = CyclesConfig::from_vars(&prefix, TimeUnit::Milliseconds, get)?;
-        Ok(envelope::document(&ConfigDocument::from(config)))
+        let builder = CyclesClientBuilder::from_vars(&prefix, TimeUnit::Milliseconds, get)?;
+        Ok(envelope::document(&ConfigDocument::from(builder)))
     })
 }

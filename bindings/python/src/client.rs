@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use runcycles::document::{self, ConfigDocument, GuardRequest, ResponseDocument};
-use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, ErrorReport, TimeUnit};
+use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 
 use crate::bridge::{self, OnCancel};
 use crate::errors::{self, caught};
@@ -43,8 +43,8 @@ impl Client {
     fn new(py: Python<'_>, config: &str, clock: Option<&Bound<'_, ManualClock>>) -> PyResult<Self> {
         caught(|| {
             let clock = clock.map(|clock| clock.get().clone());
-            let config = read_config(config)?.into_remote_config().map_err(raise)?;
-            let client = on_clock(CyclesClientBuilder::new(config), clock.as_ref()).build();
+            let builder = read_config(config)?.into_remote_builder().map_err(raise)?;
+            let client = on_clock(builder, clock.as_ref()).build();
             Ok(Self::around(py, client, true, clock))
         })
     }
@@ -60,8 +60,8 @@ impl Client {
     ) -> PyResult<Self> {
         caught(|| {
             let clock = clock.map(|clock| clock.get().clone());
-            let config = read_config(config)?.into_config().map_err(raise)?;
-            let builder = on_clock(CyclesClientBuilder::new(config), clock.as_ref())
+            let builder = read_config(config)?.into_builder().map_err(raise)?;
+            let builder = on_clock(builder, clock.as_ref())
                 .embedded(seed)
                 .map_err(|error| raise(error.into()))?;
             Ok(Self::around(py, builder.build(), false, clock))
@@ -244,10 +244,10 @@ async fn flush(client: CyclesClient, timeout_ms: u64) -> usize {
 #[pyfunction]
 pub(crate) fn config_from_env(prefix: &str) -> PyResult<String> {
     caught(|| {
-        let config =
-            CyclesConfig::from_vars(prefix, TimeUnit::Seconds, |name| std::env::var(name).ok())
-                .map_err(|error| raise(error.into()))?;
-        let document = serde_json::to_string(&ConfigDocument::from(config));
+        let get = |name: &str| std::env::var(name).ok();
+        let builder = CyclesClientBuilder::from_vars(prefix, TimeUnit::Seconds, get)
+            .map_err(|error| raise(error.into()))?;
+        let document = serde_json::to_string(&ConfigDocument::from(builder));
         document.map_err(|error| {
             errors::internal(&format!("settings cannot be written reason={error}"))
         })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cycles_protocol::Error as Refusal;
 use parking_lot::RwLock;
 use runcycles::document::{self, ConfigDocument};
-use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, ErrorReport, TimeUnit};
+use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 
 use crate::clock::ManualClock;
 use crate::error::{NativeError, document};
@@ -46,8 +46,8 @@ impl CyclesCore {
     /// A client of the remote authority that the JSON `config` names.
     #[uniffi::constructor]
     pub fn new(config: String, clock: Option<Arc<ManualClock>>) -> Result<Arc<Self>, NativeError> {
-        let config = document::<ConfigDocument>("config", &config)?.into_remote_config()?;
-        Ok(Self::of(builder(config, clock).build()))
+        let builder = document::<ConfigDocument>("config", &config)?.into_remote_builder()?;
+        Ok(Self::of(on_clock(builder, clock).build()))
     }
 
     /// A client set up by environment variables. `timeout_unit` (`s` or `ms`)
@@ -63,9 +63,10 @@ impl CyclesCore {
                 )));
             }
         };
-        let config = CyclesConfig::from_vars(&prefix, unit, |name| std::env::var(name).ok())
-            .map_err(ErrorReport::from)?;
-        Ok(Self::of(CyclesClient::new(config)))
+        let builder =
+            CyclesClientBuilder::from_vars(&prefix, unit, |name| std::env::var(name).ok())
+                .map_err(ErrorReport::from)?;
+        Ok(Self::of(builder.build()))
     }
 
     /// A client with an authority of its own, in process, holding `seed` (YAML or JSON).
@@ -75,9 +76,9 @@ impl CyclesCore {
         config: String,
         clock: Option<Arc<ManualClock>>,
     ) -> Result<Arc<Self>, NativeError> {
-        let config = document::<ConfigDocument>("config", &config)?.into_config()?;
+        let builder = document::<ConfigDocument>("config", &config)?.into_builder()?;
         let _entered = runtime::enter();
-        let builder = builder(config, clock).embedded(&seed).map_err(ErrorReport::from)?;
+        let builder = on_clock(builder, clock).embedded(&seed).map_err(ErrorReport::from)?;
         Ok(Self::of(builder.build()))
     }
 
@@ -148,8 +149,7 @@ impl Drop for CyclesCore {
     }
 }
 
-fn builder(config: CyclesConfig, clock: Option<Arc<ManualClock>>) -> CyclesClientBuilder {
-    let builder = CyclesClientBuilder::new(config);
+fn on_clock(builder: CyclesClientBuilder, clock: Option<Arc<ManualClock>>) -> CyclesClientBuilder {
     match clock {
         Some(clock) => builder.clock(clock.shared()),
         None => builder,

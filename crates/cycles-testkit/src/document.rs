@@ -57,9 +57,9 @@ pub fn client_document(
     key: Option<&str>,
     transport: &str,
 ) -> Result<CyclesClient, ErrorReport> {
-    let config = config.into_config()?;
+    let builder = config.into_builder()?;
     let client = Transport::parse(transport)
-        .and_then(|transport| server.client_with(config, key, transport));
+        .and_then(|transport| server.client_with(builder, key, transport));
     client.map_err(ErrorReport::from)
 }
 

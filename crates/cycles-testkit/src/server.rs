@@ -9,7 +9,7 @@ use cycles_protocol::{
     Authority, Clock, Control, Error, Operation, SystemClock, SystemRandom, Unit,
 };
 use cycles_server::{EmbeddedServer, ServerConfig, Unanswered};
-use runcycles::{CyclesClient, CyclesClientBuilder, CyclesConfig, HttpAuthority};
+use runcycles::{CyclesClient, CyclesClientBuilder, HttpAuthority};
 use tokio::sync::watch;
 
 use crate::contract::Conformance;
@@ -170,7 +170,7 @@ impl TestServer {
         key: Option<&str>,
         transport: Transport,
     ) -> Result<CyclesClient, TestServerError> {
-        self.client_with(CyclesConfig::new("", ""), key, transport)
+        self.client_with(CyclesClient::builder("", ""), key, transport)
     }
 
     /// As [`client`](Self::client), with further settings; where and who are
@@ -181,10 +181,11 @@ impl TestServer {
     /// When the seed has no such key.
     pub fn client_with(
         &self,
-        mut config: CyclesConfig,
+        mut builder: CyclesClientBuilder,
         key: Option<&str>,
         transport: Transport,
     ) -> Result<CyclesClient, TestServerError> {
+        let config = builder.config_mut();
         self.base_url().clone_into(&mut config.base_url);
         self.api_key(key)?.clone_into(&mut config.api_key);
         config.journal_enabled &= config.journal_dir.is_some();
@@ -193,7 +194,7 @@ impl TestServer {
             Transport::Local => self.local(key)?,
         };
         let authority = Arc::new(ClientSide::new(authority, &self.under_way));
-        let builder = CyclesClientBuilder::new(config).clock(Arc::clone(&self.clock));
+        let builder = builder.clock(Arc::clone(&self.clock));
         Ok(match transport {
             Transport::Http => builder.remote(authority),
             Transport::Local => builder.authority(authority),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cycles_protocol::{ErrorCode, Operation, Unit};
 use cycles_testkit::{Effect, Fault, ManualClock, TestServer, Transport};
 use runcycles::models::Amount;
-use runcycles::{CyclesClient, CyclesConfig, Settlement, WithCyclesConfig, with_cycles};
+use runcycles::{CyclesClient, Settlement, WithCyclesConfig, with_cycles};
 use serde_json::Value;
 
 const SEED: &str = "
@@ -113,10 +113,8 @@ impl World {
     /// A client in this process, on the server's clock, with the journal. In a
     /// runtime of one thread its first replay looks before anything is spent.
     fn client(&self) -> CyclesClient {
-        let mut config = CyclesConfig::new("", "");
-        config.tenant = Some("acme".to_owned());
-        config.journal_dir = Some(self.journal.path().to_owned());
-        self.server.client_with(config, Some("old"), Transport::Http).unwrap()
+        let builder = CyclesClient::builder("", "").tenant("acme").journal_dir(self.journal.path());
+        self.server.client_with(builder, Some("old"), Transport::Http).unwrap()
     }
 }
 
@@ -289,10 +287,8 @@ async fn a_journal_that_cannot_be_written_fails_no_call_and_is_seen() {
     let world = World::new().await;
     let file = world.journal.path().join("a file");
     fs::write(&file, "").unwrap();
-    let mut config = CyclesConfig::new("", "");
-    config.tenant = Some("acme".to_owned());
-    config.journal_dir = Some(file.join("journal"));
-    let client = world.server.client_with(config, None, Transport::Http).unwrap();
+    let builder = CyclesClient::builder("", "").tenant("acme").journal_dir(file.join("journal"));
+    let client = world.server.client_with(builder, None, Transport::Http).unwrap();
     assert_eq!(guarded(&client).await, "done");
     let stats = client.journal_stats().unwrap();
     assert!(stats.degraded.unwrap().contains("record cannot be written"));

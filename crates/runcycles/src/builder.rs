@@ -7,17 +7,21 @@ use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
 
 use crate::client::{CyclesClient, Inner};
 use crate::config::CyclesConfig;
+use crate::error::Error;
 use crate::heartbeat::{HeartbeatFailure, OnFailure};
 use crate::http::HttpAuthority;
 use crate::journal::{Journal, JournalSync};
 use crate::pending::Pending;
 use crate::replay::Replay;
+use crate::settings::Settings;
+use crate::vars::{TimeUnit, Vars};
 
 /// Builds a [`CyclesClient`]; every setting has a default but where and who.
 #[derive(Debug)]
 #[must_use]
 pub struct CyclesClientBuilder {
-    config: CyclesConfig,
+    pub(crate) config: CyclesConfig,
+    pub(crate) settings: Settings,
     authority: Option<Arc<dyn Authority>>,
     /// Whether `authority` is in this process.
     in_process: bool,
@@ -41,12 +45,42 @@ impl CyclesClientBuilder {
     pub fn new(config: CyclesConfig) -> Self {
         Self {
             config,
+            settings: Settings::default(),
             authority: None,
             in_process: false,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             on_heartbeat_failure: OnFailure::default(),
         }
+    }
+
+    /// Starts from the `CYCLES_…` environment variables.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the variable that is missing or does not parse.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_vars("CYCLES_", TimeUnit::Milliseconds, |name| std::env::var(name).ok())
+    }
+
+    /// As [`from_env`](Self::from_env), with variables that begin with `prefix`
+    /// and are read through `get`. Names without a unit are in `unit`; names
+    /// that end in `_MS` are in milliseconds everywhere and win.
+    ///
+    /// # Errors
+    /// [`Error::Config`] naming the variable that is missing or does not parse.
+    pub fn from_vars(
+        prefix: &str,
+        unit: TimeUnit,
+        get: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let vars = Vars { prefix, unit, get };
+        let config = CyclesConfig::read(&vars)?;
+        Ok(Self { settings: Settings::read(&vars)?, ..Self::new(config) })
+    }
+
+    /// The settings so far that are 0.3's too.
+    pub fn config_mut(&mut self) -> &mut CyclesConfig {
+        &mut self.config
     }
 
     subject_defaults!(tenant, workspace, app, workflow, agent, toolset);
@@ -90,7 +124,7 @@ impl CyclesClientBuilder {
 
     /// What it survives there; a power failure unless set.
     pub fn journal_sync(mut self, sync: JournalSync) -> Self {
-        self.config.journal_sync = sync;
+        self.settings.journal_sync = sync;
         self
     }
 
@@ -136,19 +170,18 @@ impl CyclesClientBuilder {
     /// call sets none.
     ///
     /// # Errors
-    /// [`Error::Config`](crate::Error::Config) naming the line of the seed that is wrong.
+    /// [`Error::Config`] naming the line of the seed that is wrong.
     #[cfg(feature = "embedded")]
-    pub fn embedded(mut self, seed: &str) -> Result<Self, crate::Error> {
+    pub fn embedded(mut self, seed: &str) -> Result<Self, Error> {
         use cycles_engine::{Engine, Seed};
 
-        let invalid = |error: &dyn std::fmt::Display| {
-            crate::Error::Config(format!("seed is not valid: {error}"))
-        };
+        let invalid =
+            |error: &dyn std::fmt::Display| Error::Config(format!("seed is not valid: {error}"));
         let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
         let wanted = &self.config.api_key;
         let key = seed.keys.iter().find(|key| wanted.is_empty() || key.secret == *wanted);
         let key = key.ok_or_else(|| {
-            crate::Error::Config("seed lacks the client's key; add it under `keys`".to_owned())
+            Error::Config("seed lacks the client's key; add it under `keys`".to_owned())
         })?;
         self.config.api_key.clone_from(&key.secret);
         // Every call has a subject: the key's tenant, unless it says more.
@@ -167,13 +200,14 @@ impl CyclesClientBuilder {
         let journal = if self.in_process {
             None
         } else {
-            Journal::new(&self.config, &self.clock, &*self.random)
+            Journal::new(&self.config, self.settings.journal_sync, &self.clock, &*self.random)
         };
         let authority =
             self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
         CyclesClient::from_inner(Inner {
             authority,
             config: self.config,
+            settings: self.settings,
             clock: self.clock,
             random: self.random,
             pending: Pending::default(),
@@ -182,5 +216,38 @@ impl CyclesClientBuilder {
             on_heartbeat_failure: self.on_heartbeat_failure,
             owner,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn read(vars: &[(&str, &str)]) -> Result<CyclesClientBuilder, Error> {
+        let base = [("CYCLES_BASE_URL", "http://h"), ("CYCLES_API_KEY", "secret")];
+        CyclesClientBuilder::from_vars("CYCLES_", TimeUnit::Seconds, |name| {
+            let found = base.iter().chain(vars).find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_journal_is_on_and_survives_power_failures_unless_set() {
+        let builder = read(&[]).unwrap();
+        assert!(builder.config.journal_enabled);
+        assert_eq!(builder.settings.journal_sync, JournalSync::Power);
+        let vars = [
+            ("CYCLES_JOURNAL_ENABLED", "0"),
+            ("CYCLES_JOURNAL_DIR", "/var/lib/journal"),
+            ("CYCLES_JOURNAL_SYNC", "process"),
+        ];
+        let builder = read(&vars).unwrap();
+        assert!(!builder.config.journal_enabled);
+        assert_eq!(builder.config.journal_dir, Some(PathBuf::from("/var/lib/journal")));
+        assert_eq!(builder.settings.journal_sync, JournalSync::Process);
+        let error = read(&[("CYCLES_JOURNAL_SYNC", "disk")]).unwrap_err().to_string();
+        assert!(error.contains("CYCLES_JOURNAL_SYNC") && error.contains("disk"), "{error}");
     }
 }

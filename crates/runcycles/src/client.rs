@@ -22,6 +22,7 @@ use crate::journal::{Journal, JournalStats};
 use crate::pending::Pending;
 use crate::replay::{self, Replay};
 use crate::schedule::Attempt;
+use crate::settings::Settings;
 
 /// Talks to an authority. Cheap to clone; clones share connections and
 /// background settlements.
@@ -34,6 +35,8 @@ pub struct CyclesClient {
 pub(crate) struct Inner {
     pub(crate) authority: Arc<dyn Authority>,
     pub(crate) config: CyclesConfig,
+    #[expect(dead_code, reason = "the journal has its own copy")]
+    pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) pending: Pending,
@@ -62,7 +65,7 @@ impl CyclesClient {
     /// # Errors
     /// [`Error::Config`] naming the variable that is missing or does not parse.
     pub fn from_env() -> Result<Self, Error> {
-        Ok(Self::new(CyclesConfig::from_env()?))
+        Ok(CyclesClientBuilder::from_env()?.build())
     }
 
     /// A client with an authority of its own, in process, holding what the

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cycles_protocol::{Subject, limits};
 
 use crate::error::Error;
-use crate::journal::JournalSync;
+use crate::vars::{TimeUnit, Vars};
 
 /// Settings of a client. Build one with [`CyclesConfig::new`], from the
 /// environment, or through [`CyclesClient::builder`](crate::CyclesClient::builder).
@@ -47,17 +47,6 @@ pub struct CyclesConfig {
     pub journal_enabled: bool,
     /// Where; `.runcycles/commit-journal` in the home directory unless set.
     pub journal_dir: Option<PathBuf>,
-    /// What it survives there.
-    pub journal_sync: JournalSync,
-}
-
-/// The unit of times in old environment variables, which differs by language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimeUnit {
-    /// As the Python package reads them; decimals allowed.
-    Seconds,
-    /// As all others do.
-    Milliseconds,
 }
 
 impl CyclesConfig {
@@ -81,7 +70,6 @@ impl CyclesConfig {
             retry_max_delay: Duration::from_secs(30),
             journal_enabled: true,
             journal_dir: None,
-            journal_sync: JournalSync::default(),
         }
     }
 
@@ -112,7 +100,10 @@ impl CyclesConfig {
         unit: TimeUnit,
         get: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Error> {
-        let vars = Vars { prefix, unit, get };
+        Self::read(&Vars { prefix, unit, get })
+    }
+
+    pub(crate) fn read(vars: &Vars<'_, impl Fn(&str) -> Option<String>>) -> Result<Self, Error> {
         let mut config = Self::new(vars.required("BASE_URL")?, vars.required("API_KEY")?);
         config.tenant = vars.text("TENANT");
         config.workspace = vars.text("WORKSPACE");
@@ -129,7 +120,6 @@ impl CyclesConfig {
         vars.number("RETRY_MULTIPLIER", &mut config.retry_multiplier)?;
         vars.flag("JOURNAL_ENABLED", &mut config.journal_enabled)?;
         config.journal_dir = vars.text("JOURNAL_DIR").map(PathBuf::from);
-        vars.journal_sync(&mut config.journal_sync)?;
         config.validate()?;
         Ok(config)
     }
@@ -190,80 +180,6 @@ impl std::fmt::Debug for CyclesConfig {
     }
 }
 
-struct Vars<'a, G> {
-    prefix: &'a str,
-    unit: TimeUnit,
-    get: G,
-}
-
-impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.get)(&format!("{}{name}", self.prefix)).filter(|value| !value.is_empty())
-    }
-
-    fn required(&self, name: &str) -> Result<String, Error> {
-        self.text(name).ok_or_else(|| {
-            Error::Config(format!("environment variable is not set; set {}{name}", self.prefix))
-        })
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str, into: &mut T) -> Result<(), Error> {
-        let Some(text) = self.text(name) else { return Ok(()) };
-        *into = text.trim().parse().map_err(|_| self.unreadable(name, "a number", &text))?;
-        Ok(())
-    }
-
-    fn flag(&self, name: &str, into: &mut bool) -> Result<(), Error> {
-        let Some(text) = self.text(name) else { return Ok(()) };
-        *into = match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => true,
-            "false" | "0" | "no" | "off" => false,
-            _ => return Err(self.unreadable(name, "true or false", &text)),
-        };
-        Ok(())
-    }
-
-    fn journal_sync(&self, into: &mut JournalSync) -> Result<(), Error> {
-        let name = "JOURNAL_SYNC";
-        let Some(text) = self.text(name) else { return Ok(()) };
-        *into = JournalSync::parse(&text.trim().to_ascii_lowercase())
-            .ok_or_else(|| self.unreadable(name, "power or process", &text))?;
-        Ok(())
-    }
-
-    fn duration(&self, name: &str, into: &mut Duration) -> Result<(), Error> {
-        let with_unit = format!("{name}_MS");
-        if self.text(&with_unit).is_some() {
-            let mut ms = 0;
-            self.number::<u64>(&with_unit, &mut ms)?;
-            *into = Duration::from_millis(ms);
-            return Ok(());
-        }
-        let Some(text) = self.text(name) else { return Ok(()) };
-        let parsed = match self.unit {
-            TimeUnit::Milliseconds => text.trim().parse().ok().map(Duration::from_millis),
-            TimeUnit::Seconds => text
-                .trim()
-                .parse()
-                .ok()
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-        };
-        let expected = match self.unit {
-            TimeUnit::Milliseconds => "whole milliseconds",
-            TimeUnit::Seconds => "seconds",
-        };
-        *into = parsed.ok_or_else(|| self.unreadable(name, expected, &text))?;
-        Ok(())
-    }
-
-    fn unreadable(&self, name: &str, expected: &str, value: &str) -> Error {
-        Error::Config(format!(
-            "environment variable must be {expected} variable={}{name} value={value:?}",
-            self.prefix
-        ))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,26 +217,10 @@ mod tests {
             ("CYCLES_READ_TIMEOUT", "5s"),
             ("CYCLES_RETRY_MULTIPLIER", "two"),
             ("CYCLES_JOURNAL_ENABLED", "perhaps"),
-            ("CYCLES_JOURNAL_SYNC", "disk"),
         ] {
             let error = read(TimeUnit::Milliseconds, &[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(value), "{error}");
         }
-    }
-
-    #[test]
-    fn the_journal_is_on_and_survives_power_failures_unless_set() {
-        let config = read(TimeUnit::Seconds, &[]).unwrap();
-        assert!(config.journal_enabled && config.journal_sync == JournalSync::Power);
-        let vars = [
-            ("CYCLES_JOURNAL_ENABLED", "0"),
-            ("CYCLES_JOURNAL_DIR", "/var/lib/journal"),
-            ("CYCLES_JOURNAL_SYNC", "process"),
-        ];
-        let config = read(TimeUnit::Seconds, &vars).unwrap();
-        assert!(!config.journal_enabled);
-        assert_eq!(config.journal_dir, Some(PathBuf::from("/var/lib/journal")));
-        assert_eq!(config.journal_sync, JournalSync::Process);
     }
 
     #[test]

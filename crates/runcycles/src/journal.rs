@@ -59,6 +59,7 @@ impl JournalSync {
 #[derive(Debug)]
 pub(crate) struct Journal {
     config: CyclesConfig,
+    sync: JournalSync,
     clock: Arc<dyn Clock>,
     nonce: u64,
     health: Arc<Health>,
@@ -85,6 +86,7 @@ impl Journal {
     /// The journal that `config` asks for, if it does.
     pub(crate) fn new(
         config: &CyclesConfig,
+        sync: JournalSync,
         clock: &Arc<dyn Clock>,
         random: &dyn Random,
     ) -> Option<Arc<Self>> {
@@ -93,6 +95,7 @@ impl Journal {
         config.journal_enabled.then(|| {
             Arc::new(Self {
                 config: config.clone(),
+                sync,
                 clock: Arc::clone(clock),
                 nonce: u64::from_le_bytes(nonce),
                 health: Arc::default(),
@@ -193,7 +196,7 @@ impl Journal {
     fn start(&self) -> Result<Sender<Job>, String> {
         let root = self.root()?;
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
-        let (health, nonce) = (Arc::clone(&self.health), self.nonce);
+        let (health, nonce, sync) = (Arc::clone(&self.health), self.nonce, self.sync);
         let (sender, jobs) = mpsc::channel();
         let work = move || {
             let CyclesConfig { base_url, api_key, tenant, .. } = &config;
@@ -202,7 +205,7 @@ impl Journal {
             let normalised = identity::normalised(base_url);
             let other = (normalised != *base_url).then(|| path(base_url));
             let disk = Box::new(storage::Disk);
-            let directory = Directory::new(disk, path(&normalised), config.journal_sync, nonce);
+            let directory = Directory::new(disk, path(&normalised), sync, nonce);
             Writer::new(directory, other, clock, health).run(&jobs);
         };
         std::thread::Builder::new()

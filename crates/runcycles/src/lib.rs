@@ -34,12 +34,14 @@ mod lifecycle;
 mod pending;
 mod replay;
 mod schedule;
+mod settings;
 mod settlement;
 mod spend;
+mod vars;
 
 pub use builder::CyclesClientBuilder;
 pub use client::CyclesClient;
-pub use config::{CyclesConfig, TimeUnit};
+pub use config::CyclesConfig;
 pub use error::{Error, ErrorReport, TransportError};
 pub use guard::{Begun, ReservationGuard};
 pub use heartbeat::{HeartbeatDisposition, HeartbeatFailure};
@@ -47,6 +49,7 @@ pub use http::HttpAuthority;
 pub use journal::{JournalStats, JournalSync};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
 pub use settlement::Settlement;
+pub use vars::TimeUnit;
 
 /// Requests, responses and values, as they stand on the wire.
 pub mod models {

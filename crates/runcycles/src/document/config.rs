@@ -6,6 +6,7 @@ use std::time::Duration;
 use cycles_protocol::Error as Refusal;
 use serde::{Deserialize, Serialize};
 
+use crate::builder::CyclesClientBuilder;
 use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
 use crate::journal::JournalSync;
@@ -35,8 +36,9 @@ pub struct ConfigDocument {
     pub journal_sync: Option<JournalSync>,
 }
 
-impl From<CyclesConfig> for ConfigDocument {
-    fn from(config: CyclesConfig) -> Self {
+impl From<CyclesClientBuilder> for ConfigDocument {
+    fn from(builder: CyclesClientBuilder) -> Self {
+        let CyclesClientBuilder { config, settings, .. } = builder;
         let ms = |time: Duration| Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         Self {
             base_url: Some(config.base_url),
@@ -56,7 +58,7 @@ impl From<CyclesConfig> for ConfigDocument {
             retry_max_delay_ms: ms(config.retry_max_delay),
             journal_enabled: Some(config.journal_enabled),
             journal_dir: config.journal_dir,
-            journal_sync: Some(config.journal_sync),
+            journal_sync: Some(settings.journal_sync),
         }
     }
 }
@@ -66,7 +68,7 @@ impl ConfigDocument {
     ///
     /// # Errors
     /// Kind `Config`, naming the setting.
-    pub fn into_config(self) -> Result<CyclesConfig, ErrorReport> {
+    pub fn into_builder(self) -> Result<CyclesClientBuilder, ErrorReport> {
         let mut config =
             CyclesConfig::new(self.base_url.unwrap_or_default(), self.api_key.unwrap_or_default());
         config.tenant = self.tenant;
@@ -89,17 +91,19 @@ impl ConfigDocument {
         config.retry_multiplier = self.retry_multiplier.unwrap_or(config.retry_multiplier);
         config.journal_enabled = self.journal_enabled.unwrap_or(config.journal_enabled);
         config.journal_dir = self.journal_dir;
-        config.journal_sync = self.journal_sync.unwrap_or(config.journal_sync);
         config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
-        Ok(config)
+        let mut builder = CyclesClientBuilder::new(config);
+        builder.settings.journal_sync = self.journal_sync.unwrap_or_default();
+        Ok(builder)
     }
 
     /// The settings of a remote client: where and who are required.
     ///
     /// # Errors
     /// Kind `Config`, naming the setting.
-    pub fn into_remote_config(self) -> Result<CyclesConfig, ErrorReport> {
-        let config = self.into_config()?;
+    pub fn into_remote_builder(self) -> Result<CyclesClientBuilder, ErrorReport> {
+        let builder = self.into_builder()?;
+        let config = &builder.config;
         for (name, value) in [("base_url", &config.base_url), ("api_key", &config.api_key)] {
             if value.trim().is_empty() {
                 return Err(Refusal::config(format!("{name} is required")).into());
@@ -112,7 +116,7 @@ impl ConfigDocument {
             ))
             .into());
         }
-        Ok(config)
+        Ok(builder)
     }
 }
 
