@@ -61,7 +61,7 @@ impl NativeClient {
         guarded_async(async {
             let request: GuardRequest = request.read("guarded call")?;
             let client = self.open()?;
-            Ok(NativeGuard::new(document::begin(&client, request).await?))
+            Ok(NativeGuard::new(document::begin(&client, request, None).await?))
         })
         .await
     }

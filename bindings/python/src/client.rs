@@ -105,7 +105,7 @@ impl Client {
     fn begin(&self, py: Python<'_>, request: &str) -> PyResult<Guard> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let begun = block(py, async move { document::begin(&client, request).await })?;
+            let begun = block(py, async move { document::begin(&client, request, None).await })?;
             begun.map(Guard::new).map_err(raise)
         })
     }
@@ -114,7 +114,7 @@ impl Client {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             // Goes on when cancelled: only a guard that arrives can be released.
-            let work = async move { document::begin(&client, request).await };
+            let work = async move { document::begin(&client, request, None).await };
             bridge::spawn(py, OnCancel::GoOn, work, move |py, begun| {
                 object(py, begun.map(Guard::new).map_err(raise)?)
             })

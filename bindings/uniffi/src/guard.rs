@@ -29,7 +29,7 @@ impl Guard {
         };
         let held = Arc::clone(&self.held);
         let reserved = runtime::detached(async move {
-            let guard = document::begin(&client, request).await?;
+            let guard = document::begin(&client, request, None).await?;
             // Where nobody waits any more, this is the last owner: the guard is dropped, which releases it.
             held.set(guard).map_err(|_| ErrorReport::internal("a guard reserves once"))
         });

@@ -1,6 +1,7 @@
 //! Builds a [`CyclesClient`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
@@ -11,6 +12,7 @@ use crate::error::Error;
 use crate::heartbeat::{HeartbeatFailure, OnFailure};
 use crate::http::HttpAuthority;
 use crate::journal::{Journal, JournalSync};
+use crate::nested::Nested;
 use crate::pending::Pending;
 use crate::replay::Replay;
 use crate::settings::Settings;
@@ -128,6 +130,13 @@ impl CyclesClientBuilder {
         self
     }
 
+    /// Who pays for a guarded call inside another, unless the call says
+    /// otherwise; it holds budget of its own unless set.
+    pub fn nested(mut self, nested: Nested) -> Self {
+        self.settings.nested = nested;
+        self
+    }
+
     /// Called when a lease could not be extended. It must return quickly; the
     /// guarded work goes on either way.
     pub fn on_heartbeat_failure(
@@ -214,6 +223,7 @@ impl CyclesClientBuilder {
             journal,
             replay: Replay::default(),
             on_heartbeat_failure: self.on_heartbeat_failure,
+            warned_of_nesting: AtomicBool::new(false),
             owner,
         })
     }

@@ -1,5 +1,6 @@
 //! The client: one authority, remote or in process, and everything above it.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::guard::{Begun, ReservationGuard};
 use crate::heartbeat::OnFailure;
 use crate::idempotency;
 use crate::journal::{Journal, JournalStats};
+use crate::nested::{Nesting, Source};
 use crate::pending::Pending;
 use crate::replay::{self, Replay};
 use crate::schedule::Attempt;
@@ -35,7 +37,6 @@ pub struct CyclesClient {
 pub(crate) struct Inner {
     pub(crate) authority: Arc<dyn Authority>,
     pub(crate) config: CyclesConfig,
-    #[expect(dead_code, reason = "the journal has its own copy")]
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) journal: Option<Arc<Journal>>,
     pub(crate) replay: Replay,
     pub(crate) on_heartbeat_failure: OnFailure,
+    pub(crate) warned_of_nesting: AtomicBool,
     /// The process that owns an authority in process; `None` for a remote one.
     pub(crate) owner: Option<u32>,
 }
@@ -141,12 +143,20 @@ impl CyclesClient {
         &self,
         request: ReservationCreateRequest,
     ) -> Result<ReservationGuard, Error> {
+        self.reserve_within(request, Nesting::here(None)).await
+    }
+
+    pub(crate) async fn reserve_within(
+        &self,
+        request: ReservationCreateRequest,
+        nesting: Nesting,
+    ) -> Result<ReservationGuard, Error> {
         if request.is_dry_run() {
             return Err(Error::Validation(
                 "a dry run holds nothing to guard; call begin() or create_reservation()".to_owned(),
             ));
         }
-        match self.begin(request).await? {
+        match self.begin_reported(request, nesting).await? {
             Begun::Live(guard) => Ok(guard),
             Begun::DryRun(_) => {
                 Err(Error::Internal("a live reserve was answered as a dry run".to_owned()))
@@ -159,20 +169,31 @@ impl CyclesClient {
     /// # Errors
     /// As [`reserve`](Self::reserve).
     pub async fn begin(&self, request: ReservationCreateRequest) -> Result<Begun, Error> {
-        Ok(self.begin_reported(request).await?)
+        Ok(self.begin_reported(request, Nesting::here(None)).await?)
     }
 
     /// [`begin`](Self::begin) with the error that still knows everything.
     pub(crate) async fn begin_reported(
         &self,
         mut request: ReservationCreateRequest,
+        nesting: Nesting,
     ) -> Result<Begun, Refusal> {
         self.check_process()?;
         // Built outside of a runtime, or in a parent process, it does not run yet.
         self.inner.replay.start(self);
         request.subject = request.subject.or(&self.inner.config.subject());
         request.validate().map_err(Refusal::before_sending)?;
-        let call = self.fresh_call();
+        let settings = &self.inner.settings;
+        let parent =
+            match nesting.source(settings.nested, &self.inner.warned_of_nesting, &request)? {
+                Source::Own { parent } => parent,
+                Source::Inherited { parent, draw } => {
+                    return Ok(Begun::Live(ReservationGuard::inherited(parent, draw, request)));
+                }
+            };
+        let call = parent
+            .as_ref()
+            .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
         let (response, granted) = self.create_once_more_if_unclear(&call, &request).await?;
         if request.is_dry_run() {
             return Ok(Begun::DryRun(Box::new(response)));
@@ -186,6 +207,7 @@ impl CyclesClient {
                 response,
                 call.trace_id,
                 granted,
+                parent.map(|parent| parent.held.id),
             ))),
             (_, None) => {
                 Err(Refusal::outcome_unknown(None, "answer allows but names no reservation"))

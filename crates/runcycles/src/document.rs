@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::client::{self, CyclesClient};
 use crate::error::{Error, ErrorReport};
 use crate::guard::{Begun, ReservationGuard};
+use crate::nested::{Nested, Nesting, Parent};
 use crate::settlement::Settlement;
 
 pub use config::ConfigDocument;
@@ -57,6 +58,8 @@ pub struct GuardRequest {
     pub metadata: Option<JsonMap>,
     #[serde(default)]
     pub idempotency_key: Option<IdempotencyKey>,
+    #[serde(default)]
+    pub nested: Option<Nested>,
 }
 
 /// What the spend is for; both names are `unknown` unless set.
@@ -190,7 +193,7 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Member<T> {
 /// result is never lost.
 #[derive(Debug, Clone, Serialize)]
 pub struct SettlementDocument {
-    /// `committed`, `released`, `recovered_via_event`, `pending`, `refused`,
+    /// `committed`, `inherited`, `released`, `recovered_via_event`, `pending`, `refused`,
     /// `already_settled` or `nothing_to_settle`.
     pub outcome: &'static str,
     /// The authority's answer.
@@ -217,6 +220,9 @@ impl From<Settlement> for SettlementDocument {
     fn from(settlement: Settlement) -> Self {
         match settlement {
             Settlement::Committed(response) => Self::answered("committed", &response),
+            Settlement::Inherited(charged) => {
+                Self::answered("inherited", &json!({ "charged": charged }))
+            }
             Settlement::Released(response) => Self::answered("released", &response),
             Settlement::RecoveredViaEvent(response) => {
                 Self::answered("recovered_via_event", &response)
@@ -242,17 +248,23 @@ enum State {
     Settled,
 }
 
-/// Reserves budget, or evaluates a dry run.
+/// Reserves budget, or evaluates a dry run. `parent` is the guard of the call that
+/// this one is made inside of.
 ///
 /// # Errors
 /// The refusal; the guarded function must not run then.
-pub async fn begin(client: &CyclesClient, request: GuardRequest) -> Result<Guard, ErrorReport> {
+pub async fn begin(
+    client: &CyclesClient,
+    request: GuardRequest,
+    parent: Option<&Guard>,
+) -> Result<Guard, ErrorReport> {
     let estimate = request.estimate;
-    let begun = client.begin_reported(request.into()).await?;
+    let nesting = Nesting { parent: parent.and_then(Guard::as_parent), nested: request.nested };
+    let begun = client.begin_reported(request.into(), nesting).await?;
     Ok(match begun {
         Begun::Live(guard) => Guard {
             estimate,
-            context: context(estimate, guard.response(), Some(guard.trace_id())),
+            context: context(estimate, guard.response(), Some(&guard)),
             state: Mutex::new(State::Live(Box::new(guard))),
         },
         Begun::DryRun(response) => Guard {
@@ -266,7 +278,7 @@ pub async fn begin(client: &CyclesClient, request: GuardRequest) -> Result<Guard
 fn context(
     estimate: Amount,
     response: &ReservationCreateResponse,
-    trace_id: Option<&str>,
+    guard: Option<&ReservationGuard>,
 ) -> Value {
     json!({
         "reservation_id": response.reservation_id,
@@ -278,8 +290,9 @@ fn context(
         "scope_path": response.scope_path,
         "reserved": response.reserved,
         "balances": response.balances.as_deref().unwrap_or_default(),
-        "dry_run": trace_id.is_none(),
-        "trace_id": trace_id,
+        "dry_run": guard.is_none(),
+        "trace_id": guard.map(ReservationGuard::trace_id),
+        "parent_reservation_id": guard.and_then(ReservationGuard::parent_reservation_id),
         "response": response,
     })
 }
@@ -293,6 +306,14 @@ impl Guard {
             context["expires_at_ms"] = json!(guard.expires_at_ms());
         }
         context
+    }
+
+    /// This call, for those inside it; `None` once it has settled.
+    fn as_parent(&self) -> Option<Parent> {
+        match &*self.state.lock() {
+            State::Live(guard) => Some(guard.as_parent()),
+            State::DryRun | State::Settled => None,
+        }
     }
 
     /// Whether nothing is held, so that the guarded function must not run.
@@ -346,7 +367,7 @@ impl Guard {
     fn take(&self) -> Result<ReservationGuard, SettlementDocument> {
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Settled) {
-            State::Live(guard) if guard.is_inherited() => {
+            State::Live(guard) if guard.is_forked_copy() => {
                 Err(SettlementDocument::new("nothing_to_settle"))
             }
             State::Live(guard) => Ok(*guard),

@@ -1,5 +1,6 @@
 //! The guard: a hold that settles exactly once.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitRequest, CommitResponse, CommitStatus, Decision,
     Error as Refusal, ExtendRequest, ExtendResponse, ReleaseRequest, ReleaseResponse,
-    ReservationCreateRequest, ReservationCreateResponse, ReservationId, Subject, limits,
+    ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse, ReservationId, Subject,
+    limits,
 };
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -15,6 +17,7 @@ use tokio::task::AbortHandle;
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::heartbeat::{self, Lease};
+use crate::nested::{Draw, Parent, Pool};
 use crate::schedule::Attempt;
 use crate::settlement::{self, Settlement};
 
@@ -34,11 +37,37 @@ pub enum Begun {
 #[must_use = "a guard that is dropped gives its hold back"]
 pub struct ReservationGuard {
     pub(crate) held: Held,
+    /// What inner calls that inherit the hold come to.
+    pub(crate) pool: Arc<Pool>,
+    /// The outer call's reservation.
+    parent: Option<ReservationId>,
+    /// The part of the outer call's hold, where this call inherits it.
+    draw: Option<Draw>,
     heartbeat: Option<AbortHandle>,
     runtime: Option<Handle>,
     /// A guard inherited by a forked child neither heartbeats nor releases.
     owner: u32,
     settled: bool,
+}
+
+/// What is to be booked, and where.
+pub(crate) enum Prepared {
+    /// On the reservation.
+    Commit(Held, CommitRequest),
+    /// The outer call's hold has it.
+    Inherited(Amount),
+    /// The outer call has settled: directly.
+    Debit(Held, CommitRequest),
+}
+
+impl Prepared {
+    pub(crate) async fn settle(self) -> Settlement {
+        match self {
+            Self::Commit(held, request) => settlement::commit(held, request).await,
+            Self::Inherited(charged) => Settlement::Inherited(charged),
+            Self::Debit(held, request) => settlement::debit(held, request).await,
+        }
+    }
 }
 
 /// What settling needs to know of a reservation.
@@ -60,6 +89,7 @@ impl ReservationGuard {
         response: ReservationCreateResponse,
         trace_id: String,
         granted: Attempt,
+        parent: Option<ReservationId>,
     ) -> Self {
         let expires_at_ms = Arc::new(AtomicI64::new(response.expires_at_ms.unwrap_or(0)));
         let runtime = Handle::try_current().ok();
@@ -75,6 +105,7 @@ impl ReservationGuard {
         // Without a runtime nothing could be awaited either; the lease then runs out.
         let heartbeat =
             runtime.as_ref().map(|runtime| runtime.spawn(heartbeat::keep(lease)).abort_handle());
+        let pool = Pool::new(request.estimate.amount);
         let held = Held {
             client,
             id,
@@ -83,10 +114,42 @@ impl ReservationGuard {
             trace_id,
             expires_at_ms,
         };
-        Self { held, heartbeat, runtime, owner: std::process::id(), settled: false }
+        let owner = std::process::id();
+        Self { held, pool, parent, draw: None, heartbeat, runtime, owner, settled: false }
     }
 
-    /// Names the reservation.
+    /// Inside the hold of `parent`, which keeps the lease.
+    pub(crate) fn inherited(parent: Parent, draw: Draw, request: ReservationCreateRequest) -> Self {
+        Self {
+            parent: Some(parent.held.id.clone()),
+            pool: Pool::new(request.estimate.amount),
+            held: Held { request: Arc::new(request), ..parent.held },
+            draw: Some(draw),
+            heartbeat: None,
+            runtime: Handle::try_current().ok(),
+            owner: std::process::id(),
+            settled: false,
+        }
+    }
+
+    /// This call, for those inside it.
+    pub(crate) fn as_parent(&self) -> Parent {
+        Parent { held: self.held.clone(), pool: Arc::clone(&self.pool) }
+    }
+
+    /// Runs `work` inside this call: guarded calls that it awaits are nested in
+    /// this one. Tasks that it spawns are not.
+    pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        self.as_parent().around(work)
+    }
+
+    /// The reservation of the call that this one is inside of.
+    #[must_use]
+    pub fn parent_reservation_id(&self) -> Option<&ReservationId> {
+        self.parent.as_ref()
+    }
+
+    /// Names the reservation; the outer call's, where this one inherits it.
     #[must_use]
     pub fn reservation_id(&self) -> &ReservationId {
         &self.held.id
@@ -184,6 +247,13 @@ impl ReservationGuard {
                 Err(Error::CommitPending { reservation_id: id, message: error.to_string() })
             }
             Settlement::Refused(error) => Err(error.into()),
+            Settlement::Inherited(charged) => Ok(CommitResponse {
+                status: CommitStatus::Committed,
+                charged,
+                released: None,
+                balances: None,
+                cycles_evidence: None,
+            }),
             Settlement::Released(_) => {
                 Err(Error::Internal("a commit was answered as a release".to_owned()))
             }
@@ -192,9 +262,21 @@ impl ReservationGuard {
 
     /// As [`commit`](Self::commit), for callers that must not fail: every
     /// outcome is a value.
-    pub async fn settle(mut self, request: CommitRequest) -> Settlement {
+    pub async fn settle(self, request: CommitRequest) -> Settlement {
+        self.prepare(request).settle().await
+    }
+
+    /// Ends the guard with what is to be booked, inner calls included.
+    pub(crate) fn prepare(mut self, mut request: CommitRequest) -> Prepared {
         self.disarm();
-        settlement::commit(self.held.clone(), request).await
+        let actual = &mut request.actual;
+        actual.amount = actual.amount.saturating_add(self.pool.close());
+        let (charged, held) = (*actual, self.held.clone());
+        match self.draw.take().map(|draw| draw.charge(charged.amount)) {
+            None => Prepared::Commit(held, request),
+            Some(true) => Prepared::Inherited(charged),
+            Some(false) => Prepared::Debit(held, request),
+        }
     }
 
     /// Gives everything back.
@@ -203,17 +285,33 @@ impl ReservationGuard {
     /// [`Error::Api`] when the authority refuses; [`Error::Transport`] when no
     /// answer came (the hold then ends with its lease).
     pub async fn release(self, reason: impl Into<String>) -> Result<ReleaseResponse, Error> {
+        let held = self.estimate();
         match self.give_back(Some(reason.into())).await {
             Settlement::Released(response) => Ok(response),
             Settlement::Refused(error) | Settlement::Pending(error) => Err(error.into()),
-            _ => Err(Error::Internal("a release was answered as a commit".to_owned())),
+            // Inner calls had spent some of it.
+            Settlement::Committed(CommitResponse { released, balances, .. }) => {
+                Ok(released_only(released.unwrap_or(Amount::new(held.unit, 0)), balances))
+            }
+            Settlement::Inherited(_) | Settlement::RecoveredViaEvent(_) => {
+                Ok(released_only(Amount::new(held.unit, 0), None))
+            }
         }
     }
 
-    /// As [`release`](Self::release), for callers that must not fail.
+    /// As [`release`](Self::release), for callers that must not fail. What inner
+    /// calls that inherited the hold have cost is committed all the same.
     pub async fn give_back(mut self, reason: Option<String>) -> Settlement {
+        let (unit, spent) = (self.estimate().unit, self.pool.close());
+        if spent > 0 {
+            let actual = Amount::new(unit, spent);
+            return self.settle(CommitRequest::builder().actual(actual).build()).await;
+        }
         self.disarm();
-        settlement::release(&self.held, reason).await
+        match self.draw.take() {
+            None => settlement::release(&self.held, reason).await,
+            Some(_) => Settlement::Released(released_only(self.estimate(), None)),
+        }
     }
 
     /// Moves the expiry outward by hand; the heartbeat goes on by itself.
@@ -229,7 +327,7 @@ impl ReservationGuard {
     }
 
     /// Whether this is a forked child's copy: the parent settles, the child does not.
-    pub(crate) fn is_inherited(&self) -> bool {
+    pub(crate) fn is_forked_copy(&self) -> bool {
         self.owner != std::process::id()
     }
 
@@ -244,14 +342,24 @@ impl ReservationGuard {
 
 impl Drop for ReservationGuard {
     fn drop(&mut self) {
-        if self.settled || self.is_inherited() {
+        if self.settled || self.is_forked_copy() {
             return;
         }
         self.disarm();
-        let Some(runtime) = &self.runtime else { return };
-        let (held, in_flight) = (self.held.clone(), self.held.client.pending().begin());
+        let Some(runtime) = self.runtime.take() else { return };
+        let in_flight = self.held.client.pending().begin();
+        let dropped = Self {
+            held: self.held.clone(),
+            pool: Arc::clone(&self.pool),
+            parent: None,
+            draw: self.draw.take(),
+            heartbeat: None,
+            runtime: None,
+            owner: self.owner,
+            settled: true,
+        };
         runtime.spawn(async move {
-            settlement::release(&held, Some("guard was dropped".to_owned())).await;
+            dropped.give_back(Some("guard was dropped".to_owned())).await;
             drop(in_flight);
         });
     }
@@ -268,6 +376,10 @@ impl Held {
             .map(|reason| reason.chars().take(limits::RELEASE_REASON_MAX).collect::<String>());
         ReleaseRequest::builder().maybe_reason(reason).build()
     }
+}
+
+fn released_only(released: Amount, balances: Option<Vec<Balance>>) -> ReleaseResponse {
+    ReleaseResponse { status: ReleaseStatus::Released, released, balances, cycles_evidence: None }
 }
 
 /// Decision "Unset `ttl_ms`": extend by what the create said was left, else 60 s.

@@ -110,23 +110,20 @@ impl Journal {
         identity::normalised(&self.config.base_url)
     }
 
-    /// Writes a new record; durable on return.
-    pub(crate) async fn put(&self, record: &Record) -> Written {
-        self.write(record, Job::Put).await
+    /// Writes the new records of one spend at once; durable on return.
+    pub(crate) async fn put(&self, records: &[Record]) -> Written {
+        let named = records.iter().map(named).collect::<Result<_, _>>()?;
+        self.written(|answer| Job::Put(named, answer)).await
     }
 
     /// Writes the record's own file: it is kept for later, or changed.
     pub(crate) async fn keep(&self, record: &Record) -> Written {
-        self.write(record, Job::Keep).await
+        let named = named(record)?;
+        self.written(|answer| Job::Keep(named, answer)).await
     }
 
-    async fn write(
-        &self,
-        record: &Record,
-        job: impl FnOnce(Named, oneshot::Sender<Written>) -> Job,
-    ) -> Written {
-        let named = Named { name: record.file_name(), bytes: record.write()?.into() };
-        self.ask(|answer| job(named, answer)).await.unwrap_or_else(|problem| {
+    async fn written(&self, job: impl FnOnce(oneshot::Sender<Written>) -> Job) -> Written {
+        self.ask(job).await.unwrap_or_else(|problem| {
             let failed = Err(problem);
             self.health.report(&failed);
             failed
@@ -223,4 +220,8 @@ impl Journal {
         let home = home.ok_or("there is no home directory; set journal_dir")?;
         Ok(home.join(".runcycles").join("commit-journal"))
     }
+}
+
+fn named(record: &Record) -> Result<Named, String> {
+    Ok(Named { name: record.file_name(), bytes: record.write()?.into() })
 }

@@ -31,12 +31,14 @@ mod http;
 mod idempotency;
 mod journal;
 mod lifecycle;
+mod nested;
 mod pending;
 mod replay;
 mod schedule;
 mod settings;
 mod settlement;
 mod spend;
+mod stream;
 mod vars;
 
 pub use builder::CyclesClientBuilder;
@@ -48,7 +50,9 @@ pub use heartbeat::{HeartbeatDisposition, HeartbeatFailure};
 pub use http::HttpAuthority;
 pub use journal::{JournalStats, JournalSync};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
+pub use nested::Nested;
 pub use settlement::Settlement;
+pub use stream::{Flow, OnLimit, StreamOptions, StreamReservation, StreamUsage};
 pub use vars::TimeUnit;
 
 /// Requests, responses and values, as they stand on the wire.

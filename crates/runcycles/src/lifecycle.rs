@@ -10,6 +10,7 @@ use cycles_protocol::{
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::guard::ReservationGuard;
+use crate::nested::{Nested, Nesting};
 
 /// The guarded function's own error, handed through untouched.
 pub type GuardedError = Box<dyn std::error::Error + Send + Sync>;
@@ -24,9 +25,10 @@ pub struct WithCyclesConfig {
     ttl_ms: Option<i64>,
     grace_period_ms: Option<i64>,
     overage_policy: Option<CommitOveragePolicy>,
-    metrics: Option<CyclesMetrics>,
+    pub(crate) metrics: Option<CyclesMetrics>,
     metadata: Option<JsonMap>,
-    commit_metadata: Option<JsonMap>,
+    pub(crate) commit_metadata: Option<JsonMap>,
+    pub(crate) nested: Option<Nested>,
 }
 
 impl WithCyclesConfig {
@@ -42,6 +44,7 @@ impl WithCyclesConfig {
             metrics: None,
             metadata: None,
             commit_metadata: None,
+            nested: None,
         }
     }
 
@@ -100,7 +103,13 @@ impl WithCyclesConfig {
         self
     }
 
-    fn request(&self) -> ReservationCreateRequest {
+    /// Who pays, where this call is inside another; the client's setting unless set.
+    pub fn nested(mut self, nested: Nested) -> Self {
+        self.nested = Some(nested);
+        self
+    }
+
+    pub(crate) fn request(&self) -> ReservationCreateRequest {
         ReservationCreateRequest::builder()
             .subject(self.subject.clone())
             .action(self.action.clone())
@@ -133,10 +142,12 @@ pub struct GuardContext {
     pub balances: Vec<Balance>,
     /// Names the logical operation.
     pub trace_id: String,
+    /// The reservation of the call that this one is inside of.
+    pub parent_reservation_id: Option<ReservationId>,
 }
 
 impl GuardContext {
-    fn of(guard: &ReservationGuard) -> Self {
+    pub(crate) fn of(guard: &ReservationGuard) -> Self {
         Self {
             reservation_id: guard.reservation_id().clone(),
             decision: guard.decision(),
@@ -146,6 +157,7 @@ impl GuardContext {
             affected_scopes: guard.affected_scopes().to_vec(),
             balances: guard.balances().to_vec(),
             trace_id: guard.trace_id().to_owned(),
+            parent_reservation_id: guard.parent_reservation_id().cloned(),
         }
     }
 }
@@ -168,8 +180,8 @@ where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
-    let guard = client.reserve(config.request()).await?;
-    match work(GuardContext::of(&guard)).await {
+    let guard = client.reserve_within(config.request(), Nesting::here(config.nested)).await?;
+    match guard.around(work(GuardContext::of(&guard))).await {
         Ok((value, actual)) => {
             let request = CommitRequest::builder()
                 .actual(actual)

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::journal::JournalSync;
+use crate::nested::Nested;
 use crate::vars::Vars;
 
 /// Settings beside the configuration.
@@ -10,6 +11,8 @@ use crate::vars::Vars;
 pub(crate) struct Settings {
     /// What a journalled record survives.
     pub(crate) journal_sync: JournalSync,
+    /// Who pays for a guarded call inside another.
+    pub(crate) nested: Nested,
 }
 
 impl Settings {
@@ -21,6 +24,7 @@ impl Settings {
             JournalSync::parse,
             &mut settings.journal_sync,
         )?;
+        vars.word("NESTED", "own, inherit or forbid", Nested::parse, &mut settings.nested)?;
         Ok(settings)
     }
 }

@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use cycles_protocol::{
-    CommitRequest, CommitResponse, Error, EventCreateResponse, ReleaseResponse, Retry,
+    Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, ReleaseResponse, Retry,
 };
+use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
+use crate::client::CyclesClient;
 use crate::config::CyclesConfig;
 use crate::guard::Held;
 use crate::spend::{MAX_RETRY_AFTER, Spend, Tried};
@@ -21,6 +24,8 @@ use crate::spend::{MAX_RETRY_AFTER, Spend, Tried};
 pub enum Settlement {
     /// Charged.
     Committed(CommitResponse),
+    /// Charged to the hold of the outer call, which commits it.
+    Inherited(Amount),
     /// Given back.
     Released(ReleaseResponse),
     /// The lease had run out; booked as a direct debit with the same key.
@@ -35,26 +40,55 @@ pub enum Settlement {
 /// Commits: the first attempt is waited for (it is bounded by the attempt
 /// timeout), further ones run in the background with the same key.
 pub(crate) async fn commit(held: Held, request: CommitRequest) -> Settlement {
-    // A caller that goes away (a cancelled task) must not stop a commit whose
-    // actual is known: it runs on its own and is only waited for.
-    let in_flight = held.client.pending().begin();
-    let (answer, settled) = tokio::sync::oneshot::channel();
+    let client = held.client.clone();
+    let (answer, settled) = oneshot::channel();
+    detached(&client, async move { run(Spend::new(held, request).await, answer).await }).await;
+    settled.await.unwrap_or_else(|_| stopped())
+}
+
+/// Books a spend whose reservation has settled without it, as a direct debit.
+pub(crate) async fn debit(held: Held, request: CommitRequest) -> Settlement {
+    let client = held.client.clone();
+    let (answer, settled) = oneshot::channel();
+    detached(&client, async move { run(Spend::late(held, request).await, answer).await }).await;
+    settled.await.unwrap_or_else(|_| stopped())
+}
+
+/// As [`commit`], for one spend on many reservations.
+pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>) -> Vec<Settlement> {
+    let Some(client) = parts.first().map(|(held, _)| held.client.clone()) else {
+        return Vec::new();
+    };
+    let (answers, settled): (Vec<_>, Vec<_>) = parts.iter().map(|_| oneshot::channel()).unzip();
+    let work = async move {
+        let spends = Spend::parts(parts).await;
+        join_all(spends.into_iter().zip(answers).map(|(spend, answer)| run(spend, answer))).await;
+    };
+    detached(&client, work).await;
+    let settled = join_all(settled).await;
+    settled.into_iter().map(|settlement| settlement.unwrap_or_else(|_| stopped())).collect()
+}
+
+/// A caller that goes away (a cancelled task) must not stop a commit whose
+/// actual is known: it runs on its own and is only waited for.
+async fn detached(client: &CyclesClient, work: impl Future<Output = ()> + Send + 'static) {
+    let in_flight = client.pending().begin();
     let mut work = Box::pin(async move {
-        let _in_flight = in_flight;
-        run(held, request, answer).await;
+        work.await;
+        drop(in_flight);
     });
     // In process the first poll is the last, and a task would cost more than the call.
     let finished = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
     if !finished {
         tokio::spawn(work);
     }
-    settled.await.unwrap_or_else(|_| {
-        Settlement::Pending(Error::internal("settlement was stopped by the runtime's shutdown"))
-    })
 }
 
-async fn run(held: Held, request: CommitRequest, answer: tokio::sync::oneshot::Sender<Settlement>) {
-    let mut spend = Spend::new(held, request).await;
+fn stopped() -> Settlement {
+    Settlement::Pending(Error::internal("settlement was stopped by the runtime's shutdown"))
+}
+
+async fn run(mut spend: Spend, answer: oneshot::Sender<Settlement>) {
     let error = match spend.attempt().await {
         Tried::Settled(settlement) => {
             spend.resolve();

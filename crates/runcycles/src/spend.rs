@@ -8,7 +8,7 @@ use cycles_protocol::{
     CommitRequest, Conforms, Error, ErrorCode, ErrorKind, EventCreateRequest, Operation,
     RawRequest, ReservationId, Retry, conforms,
 };
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use crate::client::CyclesClient;
 use crate::guard::Held;
@@ -60,12 +60,65 @@ struct Entry {
 impl Spend {
     /// A spend of just now. Where there is a journal it is in it on return.
     pub(crate) async fn new(held: Held, request: CommitRequest) -> Self {
-        let (client, id, trace_id) = (held.client.clone(), held.id.clone(), held.trace_id.clone());
-        let form = match write_down(&held, &request).await {
-            Some(entry) => Form::Written(entry),
-            None => Form::Unwritten { held, step: Step::Commit(request) },
+        let mut spend = Self::on_reservation(held, request);
+        spend.write_down().await;
+        spend
+    }
+
+    /// A spend whose reservation has settled without it: a direct debit from the
+    /// start, in the journal under an id of its own.
+    pub(crate) async fn late(held: Held, request: CommitRequest) -> Self {
+        let id = ReservationId::new(format!("late-{}", request.idempotency_key.as_str()));
+        let debit = Box::new(event(&held, &request, "RESERVATION_SETTLED"));
+        let mut spend = Self { id, ..Self::on_reservation(held.clone(), request) };
+        spend.form = Form::Unwritten { held, step: Step::Event(debit) };
+        spend.write_down().await;
+        spend
+    }
+
+    /// One spend on many reservations, each with its part of it: one write.
+    pub(crate) async fn parts(parts: Vec<(Held, CommitRequest)>) -> Vec<Self> {
+        let mut spends: Vec<_> =
+            parts.into_iter().map(|(held, request)| Self::on_reservation(held, request)).collect();
+        write_down(spends.iter_mut().collect()).await;
+        spends
+    }
+
+    fn on_reservation(held: Held, request: CommitRequest) -> Self {
+        Self {
+            client: held.client.clone(),
+            id: held.id.clone(),
+            trace_id: held.trace_id.clone(),
+            form: Form::Unwritten { held, step: Step::Commit(request) },
+        }
+    }
+
+    async fn write_down(&mut self) {
+        write_down(vec![self]).await;
+    }
+
+    /// The record for the journal, if it is not in it.
+    fn record(&self, base_url: &str) -> Option<Record> {
+        let Form::Unwritten { held, step } = &self.form else { return None };
+        let now = self.client.clock().now_ms();
+        let (mode, commit, debit) = match step {
+            Step::Commit(request) => {
+                let reason = ErrorCode::ReservationExpired.as_str();
+                let debit = to_raw_value(&event(held, request, reason)).ok()?;
+                (Mode::Commit, to_raw_value(request).ok()?, debit)
+            }
+            // Other SDKs want both bodies; the one for commits is never sent.
+            Step::Event(debit) => {
+                let commit = CommitRequest::builder()
+                    .idempotency_key(debit.idempotency_key.clone())
+                    .actual(debit.actual)
+                    .build();
+                (Mode::Event, to_raw_value(&commit).ok()?, to_raw_value(debit).ok()?)
+            }
         };
-        Self { client, id, trace_id, form }
+        let mut record = Record::commit(self.id.clone(), base_url, commit, debit, now);
+        record.mode = mode;
+        Some(record)
     }
 
     /// A spend that was found in the journal.
@@ -166,7 +219,8 @@ impl Spend {
         match &mut self.form {
             Form::Unwritten { held, step } => {
                 if let Step::Commit(request) = step {
-                    *step = Step::Event(Box::new(event(held, request)));
+                    let reason = ErrorCode::ReservationExpired.as_str();
+                    *step = Step::Event(Box::new(event(held, request, reason)));
                 }
                 true
             }
@@ -244,16 +298,22 @@ fn later(now_ms: i64, wait: Duration) -> i64 {
     now_ms.saturating_add(wait)
 }
 
-async fn write_down(held: &Held, request: &CommitRequest) -> Option<Entry> {
-    let journal = held.client.journal()?;
-    let bodies: Result<(Box<RawValue>, Box<RawValue>), _> =
-        to_raw_value(request).and_then(|commit| Ok((commit, to_raw_value(&event(held, request))?)));
-    let (commit, event) = bodies.ok()?;
-    let now = held.client.clock().now_ms();
-    let record = Record::commit(held.id.clone(), &journal.base_url(), commit, event, now);
-    let claim = journal.claim(record.file_name());
-    let on_disk = journal.put(&record).await.is_ok();
-    Some(Entry { journal: Arc::clone(journal), record, on_disk, _claim: claim })
+/// Writes spends into the journal at once, where there is one.
+async fn write_down(spends: Vec<&mut Spend>) {
+    let Some(journal) = spends.first().and_then(|spend| spend.client.journal()).cloned() else {
+        return;
+    };
+    let base_url = journal.base_url();
+    let (spends, records): (Vec<_>, Vec<_>) = spends
+        .into_iter()
+        .filter_map(|spend| spend.record(&base_url).map(|record| (spend, record)))
+        .unzip();
+    let claims: Vec<_> = records.iter().map(|record| journal.claim(record.file_name())).collect();
+    let on_disk = journal.put(&records).await.is_ok();
+    for ((spend, record), claim) in spends.into_iter().zip(records).zip(claims) {
+        let journal = Arc::clone(&journal);
+        spend.form = Form::Written(Entry { journal, record, on_disk, _claim: claim });
+    }
 }
 
 fn is_expired(error: &Error) -> bool {
@@ -287,10 +347,10 @@ fn can_be_undone(error: &Error, mode: Mode) -> bool {
 
 /// The same spend as a direct debit, under the commit's key (the two endpoints
 /// have separate key namespaces).
-fn event(held: &Held, commit: &CommitRequest) -> EventCreateRequest {
+fn event(held: &Held, commit: &CommitRequest, reason: &str) -> EventCreateRequest {
     let mut metadata = commit.metadata.clone().unwrap_or_default();
     metadata.insert("recovered_reservation_id".to_owned(), held.id.as_str().into());
-    metadata.insert("recovery_reason".to_owned(), ErrorCode::ReservationExpired.as_str().into());
+    metadata.insert("recovery_reason".to_owned(), reason.into());
     EventCreateRequest::builder()
         .idempotency_key(commit.idempotency_key.clone())
         .subject(held.request.subject.clone())

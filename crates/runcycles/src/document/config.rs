@@ -10,6 +10,7 @@ use crate::builder::CyclesClientBuilder;
 use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
 use crate::journal::JournalSync;
+use crate::nested::Nested;
 
 /// Settings of a client, as a document. Everything may be left out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -34,6 +35,7 @@ pub struct ConfigDocument {
     pub journal_enabled: Option<bool>,
     pub journal_dir: Option<PathBuf>,
     pub journal_sync: Option<JournalSync>,
+    pub nested: Option<Nested>,
 }
 
 impl From<CyclesClientBuilder> for ConfigDocument {
@@ -59,6 +61,7 @@ impl From<CyclesClientBuilder> for ConfigDocument {
             journal_enabled: Some(config.journal_enabled),
             journal_dir: config.journal_dir,
             journal_sync: Some(settings.journal_sync),
+            nested: Some(settings.nested),
         }
     }
 }
@@ -94,6 +97,7 @@ impl ConfigDocument {
         config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         let mut builder = CyclesClientBuilder::new(config);
         builder.settings.journal_sync = self.journal_sync.unwrap_or_default();
+        builder.settings.nested = self.nested.unwrap_or_default();
         Ok(builder)
     }
 

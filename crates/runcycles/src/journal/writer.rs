@@ -38,8 +38,8 @@ pub(crate) struct Named {
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Write a new record; into the segment, if that works.
-    Put(Named, oneshot::Sender<Written>),
+    /// Write the new records of one spend, at once; into the segment, if that works.
+    Put(Vec<Named>, oneshot::Sender<Written>),
     /// Write a record's own file.
     Keep(Named, oneshot::Sender<Written>),
     /// The record is resolved.
@@ -50,6 +50,13 @@ pub(crate) enum Job {
     Load(String, oneshot::Sender<Option<Record>>),
     /// Everything asked for before is done.
     Finish(oneshot::Sender<()>),
+}
+
+/// New records of one spend, and who waits for them.
+#[derive(Debug)]
+struct Group {
+    records: Vec<Named>,
+    answer: oneshot::Sender<Written>,
 }
 
 /// Where the process's new records go first.
@@ -117,7 +124,7 @@ impl Writer {
         let mut removed = Vec::new();
         for job in jobs {
             match job {
-                Job::Put(record, answer) => new.push((record, answer)),
+                Job::Put(records, answer) => new.push(Group { records, answer }),
                 Job::Remove(name) => removed.push(name),
                 other => {
                     self.write(std::mem::take(&mut new), std::mem::take(&mut removed));
@@ -148,25 +155,28 @@ impl Writer {
     }
 
     /// One write, and one sync if there is anything new.
-    fn write(&mut self, new: Vec<(Named, oneshot::Sender<Written>)>, removed: Vec<String>) {
+    fn write(&mut self, new: Vec<Group>, removed: Vec<String>) {
         if new.is_empty() && removed.is_empty() {
             return;
         }
         let fits = self.append(&new, &removed);
         let since = self.clock.monotonic();
-        for (record, answer) in new {
-            let written = match &fits {
-                Ok(true) => {
-                    let live = Live { bytes: Arc::clone(&record.bytes), since };
-                    self.live.insert(record.name.clone(), live);
-                    Ok(())
+        for Group { records, answer } in new {
+            let written = records.into_iter().try_for_each(|record| {
+                let written = match &fits {
+                    Ok(true) => {
+                        let live = Live { bytes: Arc::clone(&record.bytes), since };
+                        self.live.insert(record.name.clone(), live);
+                        Ok(())
+                    }
+                    _ => self.write_file(&record),
+                };
+                if written.is_ok() {
+                    self.health.unresolved(record.name, self.clock.now_ms());
                 }
-                _ => self.write_file(&record),
-            };
+                written
+            });
             self.health.report(&written);
-            if written.is_ok() {
-                self.health.unresolved(record.name, self.clock.now_ms());
-            }
             let _ = answer.send(written);
         }
         for name in removed {
@@ -182,12 +192,9 @@ impl Writer {
     }
 
     /// Whether everything is in the segment now.
-    fn append(
-        &mut self,
-        new: &[(Named, oneshot::Sender<Written>)],
-        removed: &[String],
-    ) -> io::Result<bool> {
-        let puts = new.iter().map(|(record, _)| Op::Put(&record.name, &record.bytes));
+    fn append(&mut self, new: &[Group], removed: &[String]) -> io::Result<bool> {
+        let records = new.iter().flat_map(|group| &group.records);
+        let puts = records.map(|record| Op::Put(&record.name, &record.bytes));
         let in_segment = removed.iter().filter(|name| self.live.contains_key(*name));
         let ops: Vec<_> = puts.chain(in_segment.map(|name| Op::Remove(name))).collect();
         if ops.is_empty() {
