@@ -29,6 +29,8 @@ export interface CyclesConfigOptions {
   journalDir?: string | undefined;
   /** What it survives there: a power failure unless set, or only the process's end. */
   journalSync?: 'power' | 'process' | undefined;
+  /** Who pays for a guarded call inside another, unless the call says: `own` unless set. */
+  nested?: 'own' | 'inherit' | 'forbid' | undefined;
 }
 
 /** TypeScript name and native name of every setting. */
@@ -51,6 +53,7 @@ const SETTINGS = [
   ['journalEnabled', 'journal_enabled'],
   ['journalDir', 'journal_dir'],
   ['journalSync', 'journal_sync'],
+  ['nested', 'nested'],
 ] as const satisfies readonly (readonly [keyof CyclesConfigOptions, string])[];
 
 /** Settings of a client, from code or from the environment. */
@@ -73,6 +76,7 @@ export class CyclesConfig {
   declare readonly journalEnabled: boolean | undefined;
   declare readonly journalDir: string | undefined;
   declare readonly journalSync: 'power' | 'process' | undefined;
+  declare readonly nested: 'own' | 'inherit' | 'forbid' | undefined;
 
   constructor(options: CyclesConfigOptions = {}) {
     Object.assign(this, options);

@@ -13,6 +13,7 @@ import type { NativeGuard, NativeSettlement } from './native.js';
 export interface Settlement {
   outcome: Open<
     | 'committed'
+    | 'inherited'
     | 'released'
     | 'recovered_via_event'
     | 'pending'
@@ -37,6 +38,7 @@ interface GuardDocument {
   balances: Balance[];
   dryRun: boolean;
   traceId: string | null;
+  parentReservationId: string | null;
 }
 
 /** The reservation that the running guarded function spends from. */
@@ -52,6 +54,8 @@ export class CyclesContext {
   readonly reserved: Amount | undefined;
   readonly balances: readonly Balance[];
   readonly traceId: string | undefined;
+  /** The reservation of the guarded call that this one is inside of. */
+  readonly parentReservationId: string | undefined;
 
   /** Set it inside the function to report usage with the commit. */
   metrics: CyclesMetrics | undefined;
@@ -75,6 +79,12 @@ export class CyclesContext {
     this.reserved = document.reserved ?? undefined;
     this.balances = document.balances;
     this.traceId = document.traceId ?? undefined;
+    this.parentReservationId = document.parentReservationId ?? undefined;
+  }
+
+  /** @internal */
+  static guardOf(context: CyclesContext | undefined): NativeGuard | undefined {
+    return context === undefined ? undefined : context.#guard;
   }
 
   /** When the reservation expires unless it is extended again; moves while the call runs. */

@@ -29,7 +29,7 @@ export interface NativeGuard {
 
 export interface NativeClient {
   send(call: JsonValue): Promise<Envelope<NativeResponse>>;
-  begin(request: JsonValue): Promise<Envelope<NativeGuard>>;
+  begin(request: JsonValue, parent?: NativeGuard): Promise<Envelope<NativeGuard>>;
   flush(timeoutMs: JsonValue): Promise<Envelope<number>>;
   close(timeoutMs: JsonValue): Promise<Envelope<number>>;
 }

@@ -1,6 +1,6 @@
 import type { CyclesClient } from './client.js';
 import { nativeOf } from './client.js';
-import { CyclesContext, runInContext, settlementFrom } from './context.js';
+import { CyclesContext, getCyclesContext, runInContext, settlementFrom } from './context.js';
 import { requireDefaultClient } from './defaults.js';
 import type { JsonValue } from './document.js';
 import { CyclesValidationError, errorFromReport } from './errors.js';
@@ -37,6 +37,11 @@ export interface WithCyclesOptions<A extends unknown[] = unknown[], R = unknown>
   overagePolicy?: Open<CommitOveragePolicy> | undefined;
   /** Ask for the decision only: the function does not run and a {@link DryRunResult} is returned. */
   dryRun?: boolean | undefined;
+  /**
+   * Who pays for a call inside another guarded call: it holds budget of its own (`own`), it draws from the outer
+   * call's hold, which commits what it cost (`inherit`), or it is refused (`forbid`). The client's setting unless set.
+   */
+  nested?: Open<'own' | 'inherit' | 'forbid'> | undefined;
   tenant?: FromArguments<A, string | undefined> | undefined;
   workspace?: FromArguments<A, string | undefined> | undefined;
   app?: FromArguments<A, string | undefined> | undefined;
@@ -79,7 +84,8 @@ export function withCycles<A extends unknown[], R>(
 
   return async function guarded(this: unknown, ...args: A): Promise<Awaited<R> | DryRunResult> {
     const client = options.client ?? requireDefaultClient();
-    const guard = unwrap(await nativeOf(client).begin(await guardRequest(options, args)));
+    const parent = CyclesContext.guardOf(getCyclesContext());
+    const guard = unwrap(await nativeOf(client).begin(await guardRequest(options, args), parent));
     const decision = unwrap(guard.context());
     if (decision['dry_run'] === true) return dryRunResultFromWire(decision['response'] as WireDocument);
 
@@ -125,6 +131,7 @@ async function guardRequest<A extends unknown[], R>(options: WithCyclesOptions<A
     gracePeriodMs: options.gracePeriodMs,
     overagePolicy: options.overagePolicy,
     dryRun: options.dryRun,
+    nested: options.nested,
     metadata: await resolve(options.metadata, args),
     idempotencyKey: await resolve(options.idempotencyKey, args),
   });

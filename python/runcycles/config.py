@@ -26,6 +26,7 @@ _AS_THEY_ARE = (
     "journal_enabled",
     "journal_dir",
     "journal_sync",
+    "nested",
 )
 
 
@@ -37,6 +38,7 @@ class CyclesConfig:
     journal keeps spend that is not booked for certain on disk (`journal_dir`,
     else `.runcycles/commit-journal` in the home directory), where it survives a
     power failure (`journal_sync="power"`) or only the process (`"process"`).
+    `nested` says who pays for a guarded call inside another, unless the call does.
     """
 
     base_url: str
@@ -58,6 +60,7 @@ class CyclesConfig:
     journal_enabled: bool = True
     journal_dir: str | os.PathLike[str] | None = None
     journal_sync: Literal["power", "process"] = "power"
+    nested: Literal["own", "inherit", "forbid"] = "own"
 
     @classmethod
     def from_env(cls, prefix: str = "CYCLES_") -> CyclesConfig:

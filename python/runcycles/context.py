@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Settlement:
     """How a guarded call was settled.
 
-    `outcome` is committed, released, recovered_via_event, pending, refused,
+    `outcome` is committed, inherited (the outer call commits it), released, recovered_via_event, pending, refused,
     already_settled or nothing_to_settle; `error` says why where it was refused
     or is still pending.
     """
@@ -116,6 +116,12 @@ class CyclesContext:
         return [Balance.model_validate(balance) for balance in self._document.get("balances") or ()]
 
     @property
+    def parent_reservation_id(self) -> str | None:
+        """The reservation of the guarded call that this one is inside of."""
+        parent: str | None = self._document.get("parent_reservation_id")
+        return parent
+
+    @property
     def trace_id(self) -> str | None:
         """The trace that this call belongs to."""
         trace_id: str | None = self._document.get("trace_id")
@@ -128,6 +134,12 @@ _current: ContextVar[CyclesContext | None] = ContextVar("runcycles_context", def
 def get_cycles_context() -> CyclesContext | None:
     """The innermost guarded call around the caller, None outside of one."""
     return _current.get()
+
+
+def current_guard() -> _native.Guard | None:
+    """The native guard of the innermost guarded call around the caller."""
+    context = _current.get()
+    return None if context is None else context._guard
 
 
 def activate(context: CyclesContext) -> Token[CyclesContext | None]:

@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from runcycles import _native
 from runcycles.client import AnyClient
-from runcycles.context import CyclesContext, Settlement, activate, deactivate
+from runcycles.context import CyclesContext, Settlement, activate, current_guard, deactivate
 from runcycles.defaults import default_client
 from runcycles.exceptions import CyclesValidationError
 from runcycles.models import Amount, CommitOveragePolicy, DryRunResult, Unit
@@ -27,7 +27,14 @@ Actual = Quantity | Callable[[Any], Quantity]
 Text = str | Callable[..., str | None]
 
 _logger = logging.getLogger("runcycles")
-_SETTLED = ("committed", "released", "recovered_via_event", "nothing_to_settle", "already_settled")
+_SETTLED = (
+    "committed",
+    "inherited",
+    "released",
+    "recovered_via_event",
+    "nothing_to_settle",
+    "already_settled",
+)
 
 
 def cycles(
@@ -43,6 +50,7 @@ def cycles(
     grace_period_ms: int | None = None,
     overage_policy: CommitOveragePolicy | str | None = None,
     dry_run: bool = False,
+    nested: Literal["own", "inherit", "forbid"] | None = None,
     tenant: Text | None = None,
     workspace: Text | None = None,
     app: Text | None = None,
@@ -65,7 +73,11 @@ def cycles(
     Raises what the authority answers: `BudgetExceededError` and the like, and
     the function does not run. What the function raises releases the reservation
     and passes through. With `dry_run=True` the function does not run and the
-    call returns a `DryRunResult`. Nested guards each draw from the budget.
+    call returns a `DryRunResult`.
+
+    `nested` says who pays for a call inside another guarded call: it holds budget
+    of its own (`own`), it draws from the outer call's hold, which commits what it
+    cost (`inherit`), or it is refused (`forbid`). The client's setting, unless given.
     """
     options = _Options(
         estimate=estimate,
@@ -87,6 +99,7 @@ def cycles(
             "grace_period_ms": grace_period_ms,
             "overage_policy": overage_policy,
             "dry_run": dry_run or None,
+            "nested": nested,
         },
         client=client,
     )
@@ -103,7 +116,7 @@ def cycles(
 def _guard_sync(function: Callable[P, R], options: _Options) -> Callable[P, R]:
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        guard = options.native_client().begin(options.request(args, kwargs))
+        guard = options.native_client().begin(options.request(args, kwargs), current_guard())
         if guard.dry_run:
             return cast("R", _dry_run_result(guard))
         context = CyclesContext(guard)
@@ -126,7 +139,8 @@ def _guard_sync(function: Callable[P, R], options: _Options) -> Callable[P, R]:
 def _guard_async(function: Callable[..., Any], options: _Options) -> Callable[..., Any]:
     @wraps(function)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        guard = await options.native_client().begin_async(options.request(args, kwargs))
+        request = options.request(args, kwargs)
+        guard = await options.native_client().begin_async(request, current_guard())
         if guard.dry_run:
             return _dry_run_result(guard)
         context = CyclesContext(guard)

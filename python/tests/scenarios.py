@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from runcycles import CyclesError, DryRunResult, cycles, get_cycles_context
+from runcycles import CyclesError, CyclesValidationError, DryRunResult, cycles, get_cycles_context
 from runcycles.testing import ManualClock, TestServer
 
 if sys.version_info >= (3, 11):
@@ -179,7 +179,8 @@ class Runner:
             else:
                 assert result == "result"
         except CyclesError as error:
-            seen["error"] = error.code or type(error).__name__
+            refused_here = isinstance(error, CyclesValidationError)
+            seen["error"] = error.code or ("VALIDATION" if refused_here else type(error).__name__)
         except Raised as error:
             seen["raised"] = str(error)
         assert get_cycles_context() is outer, "the call did not restore the context"
@@ -218,7 +219,7 @@ class Runner:
 
 def decorator_options(request: dict[str, Any]) -> dict[str, Any]:
     """A guard request in the words of `@cycles`."""
-    simple = ("ttl_ms", "grace_period_ms", "overage_policy", "dry_run")
+    simple = ("ttl_ms", "grace_period_ms", "overage_policy", "dry_run", "nested")
     only(request, "subject", "action", "estimate", *simple)
     subject, action, estimate = request.get("subject", {}), request.get("action", {}), request["estimate"]
     only(subject, *_SUBJECT_FIELDS)

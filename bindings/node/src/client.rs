@@ -57,11 +57,16 @@ impl NativeClient {
 
     /// Reserves for a guarded call.
     #[napi]
-    pub async fn begin(&self, request: Document) -> Envelope<NativeGuard> {
+    pub async fn begin(
+        &self,
+        request: Document,
+        parent: Option<&NativeGuard>,
+    ) -> Envelope<NativeGuard> {
         guarded_async(async {
+            let parent = parent.and_then(NativeGuard::as_parent);
             let request: GuardRequest = request.read("guarded call")?;
             let client = self.open()?;
-            Ok(NativeGuard::new(document::begin(&client, request, None).await?))
+            Ok(NativeGuard::new(document::begin(&client, request, parent).await?))
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The hold of one guarded call.
 
 use napi_derive::napi;
-use runcycles::document::{CommitDocument, Guard};
+use runcycles::document::{CommitDocument, Guard, Parent};
 use serde_json::Value;
 
 use crate::document::Document;
@@ -45,5 +45,10 @@ impl NativeGuard {
 impl NativeGuard {
     pub(crate) fn new(guard: Guard) -> Self {
         Self { guard }
+    }
+
+    /// This call, for those inside it.
+    pub(crate) fn as_parent(&self) -> Option<Parent> {
+        self.guard.as_parent()
     }
 }

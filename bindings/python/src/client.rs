@@ -102,19 +102,33 @@ impl Client {
         })
     }
 
-    fn begin(&self, py: Python<'_>, request: &str) -> PyResult<Guard> {
+    #[pyo3(signature = (request, parent = None))]
+    fn begin(
+        &self,
+        py: Python<'_>,
+        request: &str,
+        parent: Option<&Bound<'_, Guard>>,
+    ) -> PyResult<Guard> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let begun = block(py, async move { document::begin(&client, request, None).await })?;
+            let parent = parent.and_then(|parent| parent.get().as_parent());
+            let begun = block(py, async move { document::begin(&client, request, parent).await })?;
             begun.map(Guard::new).map_err(raise)
         })
     }
 
-    fn begin_async<'py>(&self, py: Python<'py>, request: &str) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (request, parent = None))]
+    fn begin_async<'py>(
+        &self,
+        py: Python<'py>,
+        request: &str,
+        parent: Option<&Bound<'py, Guard>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             // Goes on when cancelled: only a guard that arrives can be released.
-            let work = async move { document::begin(&client, request, None).await };
+            let parent = parent.and_then(|parent| parent.get().as_parent());
+            let work = async move { document::begin(&client, request, parent).await };
             bridge::spawn(py, OnCancel::GoOn, work, move |py, begun| {
                 object(py, begun.map(Guard::new).map_err(raise)?)
             })

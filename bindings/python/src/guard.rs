@@ -20,6 +20,11 @@ impl Guard {
     pub(crate) fn new(guard: document::Guard) -> Self {
         Self { inner: Arc::new(guard) }
     }
+
+    /// This call, for those inside it.
+    pub(crate) fn as_parent(&self) -> Option<document::Parent> {
+        self.inner.as_parent()
+    }
 }
 
 #[pymethods]

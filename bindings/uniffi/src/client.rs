@@ -109,9 +109,15 @@ impl CyclesCore {
         })
     }
 
-    /// A guard for what the JSON `request` says; nothing is held until it reserves.
-    pub fn guard(&self, request: String) -> Result<Arc<Guard>, NativeError> {
-        Ok(Guard::of(self.client()?, document("guard request", &request)?))
+    /// A guard for what the JSON `request` says, made inside the call of `parent`; nothing is held
+    /// until it reserves.
+    pub fn guard(
+        &self,
+        request: String,
+        parent: Option<Arc<Guard>>,
+    ) -> Result<Arc<Guard>, NativeError> {
+        let request = document("guard request", &request)?;
+        Ok(Guard::of(self.client()?, request, parent.as_deref()))
     }
 
     /// Waits for settlements in the background; answers how many are left.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
-use runcycles::document::{self, CommitDocument, GuardRequest};
+use runcycles::document::{self, CommitDocument, GuardRequest, Parent};
 use runcycles::{CyclesClient, ErrorReport};
 
 use crate::error::{NativeError, document, json};
@@ -16,7 +16,7 @@ use crate::runtime;
 /// cancelled at that moment: uniffi 0.32 does not drop it.
 #[derive(Debug, uniffi::Object)]
 pub struct Guard {
-    to_reserve: Mutex<Option<(CyclesClient, GuardRequest)>>,
+    to_reserve: Mutex<Option<(CyclesClient, GuardRequest, Option<Parent>)>>,
     held: Arc<OnceLock<document::Guard>>,
 }
 
@@ -24,12 +24,12 @@ pub struct Guard {
 impl Guard {
     /// Reserves what the guard was made for; works once.
     pub async fn reserve(&self) -> Result<(), NativeError> {
-        let Some((client, request)) = self.to_reserve.lock().take() else {
+        let Some((client, request, parent)) = self.to_reserve.lock().take() else {
             return Err(ErrorReport::internal("a guard reserves once").into());
         };
         let held = Arc::clone(&self.held);
         let reserved = runtime::detached(async move {
-            let guard = document::begin(&client, request, None).await?;
+            let guard = document::begin(&client, request, parent).await?;
             // Where nobody waits any more, this is the last owner: the guard is dropped, which releases it.
             held.set(guard).map_err(|_| ErrorReport::internal("a guard reserves once"))
         });
@@ -63,8 +63,14 @@ impl Guard {
 }
 
 impl Guard {
-    pub(crate) fn of(client: CyclesClient, request: GuardRequest) -> Arc<Self> {
-        Arc::new(Self { to_reserve: Mutex::new(Some((client, request))), held: Arc::default() })
+    pub(crate) fn of(
+        client: CyclesClient,
+        request: GuardRequest,
+        parent: Option<&Self>,
+    ) -> Arc<Self> {
+        let parent = parent.and_then(|parent| parent.held.get()?.as_parent());
+        let to_reserve = Mutex::new(Some((client, request, parent)));
+        Arc::new(Self { to_reserve, held: Arc::default() })
     }
 }
 

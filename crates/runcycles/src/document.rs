@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 use crate::client::{self, CyclesClient};
 use crate::error::{Error, ErrorReport};
 use crate::guard::{Begun, ReservationGuard};
-use crate::nested::{Nested, Nesting, Parent};
+use crate::nested::{Nested, Nesting};
 use crate::settlement::Settlement;
 
+pub use crate::nested::Parent;
 pub use config::ConfigDocument;
 
 /// Reads a document that a package passed.
@@ -248,18 +249,18 @@ enum State {
     Settled,
 }
 
-/// Reserves budget, or evaluates a dry run. `parent` is the guard of the call that
-/// this one is made inside of.
+/// Reserves budget, or evaluates a dry run. `parent` is the call that this
+/// one is made inside of ([`Guard::as_parent`]).
 ///
 /// # Errors
 /// The refusal; the guarded function must not run then.
 pub async fn begin(
     client: &CyclesClient,
     request: GuardRequest,
-    parent: Option<&Guard>,
+    parent: Option<Parent>,
 ) -> Result<Guard, ErrorReport> {
     let estimate = request.estimate;
-    let nesting = Nesting { parent: parent.and_then(Guard::as_parent), nested: request.nested };
+    let nesting = Nesting { parent, nested: request.nested };
     let begun = client.begin_reported(request.into(), nesting).await?;
     Ok(match begun {
         Begun::Live(guard) => Guard {
@@ -309,7 +310,8 @@ impl Guard {
     }
 
     /// This call, for those inside it; `None` once it has settled.
-    fn as_parent(&self) -> Option<Parent> {
+    #[must_use]
+    pub fn as_parent(&self) -> Option<Parent> {
         match &*self.state.lock() {
             State::Live(guard) => Some(guard.as_parent()),
             State::DryRun | State::Settled => None,

@@ -41,7 +41,11 @@ impl Nested {
 
 /// What a hold covers besides the call that took it: calls that inherit it.
 #[derive(Debug)]
-pub(crate) struct Pool(Mutex<Covered>);
+pub(crate) struct Pool {
+    /// Another process's copy covers nothing: its calls are never committed.
+    owner: u32,
+    covered: Mutex<Covered>,
+}
 
 #[derive(Debug, Default)]
 struct Covered {
@@ -57,41 +61,46 @@ struct Covered {
 
 impl Pool {
     pub(crate) fn new(held: i64) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Covered { held, ..Covered::default() })))
+        let covered = Mutex::new(Covered { held, ..Covered::default() });
+        Arc::new(Self { owner: std::process::id(), covered })
     }
 
     /// The outer call has taken a further hold.
     pub(crate) fn grow(&self, by: i64) {
-        let mut covered = self.0.lock();
+        let mut covered = self.covered.lock();
         covered.held = covered.held.saturating_add(by);
     }
 
     /// The outer call itself has used this much so far.
     pub(crate) fn set_own(&self, used: i64) {
-        self.0.lock().own = used;
+        self.covered.lock().own = used;
     }
 
     pub(crate) fn held(&self) -> i64 {
-        self.0.lock().held
+        self.covered.lock().held
     }
 
     /// What inner calls have cost and may yet cost.
     pub(crate) fn promised(&self) -> i64 {
-        let covered = self.0.lock();
+        let covered = self.covered.lock();
         covered.spent.saturating_add(covered.reserved)
     }
 
     /// The outer call settles: what inner calls have cost, told once. From here
     /// on the pool pays for nothing.
     pub(crate) fn close(&self) -> i64 {
-        let mut covered = self.0.lock();
+        let mut covered = self.covered.lock();
         covered.is_closed = true;
         std::mem::take(&mut covered.spent)
     }
 
+    fn is_here(&self) -> bool {
+        self.owner == std::process::id()
+    }
+
     /// Sets `amount` aside, or says how much there is.
     fn draw(self: &Arc<Self>, amount: i64) -> Result<Draw, i64> {
-        let mut covered = self.0.lock();
+        let mut covered = self.covered.lock();
         let inner = covered.spent.saturating_add(covered.reserved);
         let used = inner.saturating_add(covered.own);
         let left = if covered.is_closed { 0 } else { covered.held.saturating_sub(used).max(0) };
@@ -114,7 +123,7 @@ impl Draw {
     /// Charges what the inner call cost; answers whether the outer call has yet
     /// to settle, so that it commits it.
     pub(crate) fn charge(self, actual: i64) -> bool {
-        let mut covered = self.from.0.lock();
+        let mut covered = self.from.covered.lock();
         if covered.is_closed {
             return false;
         }
@@ -125,13 +134,13 @@ impl Draw {
 
 impl Drop for Draw {
     fn drop(&mut self) {
-        self.from.0.lock().reserved -= self.amount;
+        self.from.covered.lock().reserved -= self.amount;
     }
 }
 
 /// The call inside which another one is made.
 #[derive(Debug, Clone)]
-pub(crate) struct Parent {
+pub struct Parent {
     pub(crate) held: Held,
     pub(crate) pool: Arc<Pool>,
 }
@@ -206,8 +215,8 @@ impl Nesting {
                 "guarded call inside another, which nested=forbid refuses parent={}",
                 parent.held.id
             ))),
-            // It holds nothing, so there is nothing to share.
-            Nested::Inherit if !request.is_dry_run() => {
+            // A dry run holds nothing, and a forked process has nobody to commit.
+            Nested::Inherit if !request.is_dry_run() && parent.pool.is_here() => {
                 let draw = parent.draw(request)?;
                 Ok(Source::Inherited { parent, draw })
             }

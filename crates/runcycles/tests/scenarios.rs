@@ -187,6 +187,7 @@ impl Run {
         let client = self.client(step.key.as_ref())?;
         let request: GuardRequest = serde_json::from_value(self.replace(&step.request))
             .map_err(|error| error.to_string())?;
+        let nested = request.nested;
         let request: ReservationCreateRequest = request.into();
         let ran = AtomicBool::new(false);
         let mut seen = Map::new();
@@ -208,6 +209,7 @@ impl Run {
                 request.grace_period_ms.into_iter().fold(config, WithCyclesConfig::grace_period_ms);
             config =
                 request.overage_policy.into_iter().fold(config, WithCyclesConfig::overage_policy);
+            config = nested.into_iter().fold(config, WithCyclesConfig::nested);
             let decision = parking_lot::Mutex::new(None);
             let result = with_cycles(&client, config, |context| {
                 ran.store(true, Ordering::Relaxed);
@@ -348,7 +350,10 @@ fn operation(name: &str) -> Result<Operation, String> {
 }
 
 fn code(error: &Error) -> String {
-    error.error_code().map_or_else(|| error.to_string(), |code| code.to_string())
+    match error {
+        Error::Validation(_) => "VALIDATION".to_owned(),
+        _ => error.error_code().map_or_else(|| error.to_string(), |code| code.to_string()),
+    }
 }
 
 /// Whether `seen` has everything that `expected` has.

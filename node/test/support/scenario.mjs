@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { CyclesError, getCyclesContext, withCycles } from 'runcycles';
+import { CyclesError, CyclesValidationError, getCyclesContext, withCycles } from 'runcycles';
 import { ManualClock, TestServer } from 'runcycles/testing';
 import { parse } from 'yaml';
 
@@ -152,6 +152,7 @@ class Run {
       else seen.decision = result.decision;
     } catch (error) {
       if (error === thrown) seen.raised = thrown.message;
+      else if (error instanceof CyclesValidationError) seen.error = 'VALIDATION';
       else if (error instanceof CyclesError) seen.error = error.code;
       else throw error;
     }
@@ -167,7 +168,7 @@ class Run {
     const { request } = guard;
     onlyKeys(
       request,
-      ['subject', 'action', 'estimate', 'ttl_ms', 'grace_period_ms', 'overage_policy', 'dry_run', 'metadata', 'idempotency_key'],
+      ['subject', 'action', 'estimate', 'ttl_ms', 'grace_period_ms', 'overage_policy', 'dry_run', 'metadata', 'idempotency_key', 'nested'],
       path,
     );
     onlyKeys(request.action ?? {}, ['kind', 'name', 'tags'], path);
@@ -187,6 +188,7 @@ class Run {
       dryRun: request.dry_run,
       metadata: request.metadata,
       idempotencyKey: request.idempotency_key,
+      nested: request.nested,
     };
   }
 

@@ -13,6 +13,8 @@ use crate::run::run_and_keep;
 
 /// What every quickstart prints last, whatever its language.
 const EXPECTED: &str = "denied before the model was called";
+/// What the stream of docs/guarded-calls.md prints last.
+const STREAMED: &str = "cut: false, used 34000";
 
 /// Compares and runs, one check each.
 pub(crate) fn run(repo: &Repo, report: &mut Report) {
@@ -27,16 +29,24 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
             None => report.check(&name, || quickstart(repo, language)),
         }
     }
+    report.check("docs: stream rust", || {
+        build::package(repo, Language::Rust)?;
+        prints(repo, build::example(repo, "stream"), STREAMED)
+    });
 }
 
 fn quickstart(repo: &Repo, language: Language) -> Result<bool> {
     build::package(repo, language)?;
-    let mut command = program(repo, language)?;
+    prints(repo, program(repo, language)?, EXPECTED)
+}
+
+/// Whether a program's last line is `expected`.
+fn prints(repo: &Repo, mut command: Command, expected: &str) -> Result<bool> {
     let finished = run_and_keep(command.current_dir(&repo.root))?;
     ensure!(finished.success, "the program failed");
     match finished.stdout.trim_end().lines().last() {
-        Some(EXPECTED) => Ok(true),
-        last => bail!("expected {EXPECTED:?}, not {last:?}"),
+        Some(last) if last == expected => Ok(true),
+        last => bail!("expected {expected:?}, not {last:?}"),
     }
 }
 

@@ -36,7 +36,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      * @throws CyclesError if the authority could not decide
      */
     public suspend fun dryRun(options: CyclesOptions): DryRunResult =
-        native { core.guard(options.json(dryRun = true)) }.use { guard ->
+        native { core.guard(options.json(dryRun = true), CyclesContext.current()?.guard) }.use { guard ->
             awaitNative { guard.reserve() }
             DryRunResult(Json.readObject(native { guard.context() }))
         }

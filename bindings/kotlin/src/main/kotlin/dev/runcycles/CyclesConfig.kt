@@ -10,6 +10,7 @@ package dev.runcycles
  * @property retryMaxAttempts how often an unclear settlement is tried in all
  * @property journalEnabled whether spend that is not booked for certain is kept on disk; it is unless set
  * @property journalDir where; `.runcycles/commit-journal` in the home directory unless set
+ * @property nested who pays for a guarded block inside another, unless its options say
  * @property journalSync what it survives there: `power` failures unless set, or the end of the `process`
  */
 public data class CyclesConfig @JvmOverloads constructor(
@@ -31,6 +32,7 @@ public data class CyclesConfig @JvmOverloads constructor(
     var journalEnabled: Boolean? = null,
     var journalDir: String? = null,
     var journalSync: String? = null,
+    var nested: Nested? = null,
 ) {
     internal fun json(): String = Json.write(
         mapOf(
@@ -52,6 +54,7 @@ public data class CyclesConfig @JvmOverloads constructor(
             "journal_enabled" to journalEnabled,
             "journal_dir" to journalDir,
             "journal_sync" to journalSync,
+            "nested" to nested?.document,
         ).withoutNulls(),
     )
 

@@ -18,6 +18,9 @@ public class CyclesContext internal constructor(guard: Guard) {
     @Volatile
     private var live: Guard? = guard
 
+    /** The guard, for blocks inside this one; null once it has settled. */
+    internal val guard: Guard? get() = live
+
     public val reservationId: String? = context.text("reservation_id")
     public val decision: Decision = Decision.of(context.text("decision"))
     public val estimate: Amount? = Amount.of(context["estimate"])
@@ -27,6 +30,9 @@ public class CyclesContext internal constructor(guard: Guard) {
     public val reserved: Amount? = Amount.of(context["reserved"])
     public val balances: List<Map<String, Any?>> = context.list("balances") ?: emptyList()
     public val traceId: String? = context.text("trace_id")
+
+    /** The reservation of the guarded block that this one is inside of. */
+    public val parentReservationId: String? = context.text("parent_reservation_id")
     public val response: Map<String, Any?> = context.fields("response") ?: emptyMap()
 
     /** When the reservation expires, Unix milliseconds; the heartbeat moves it while the block runs. */
@@ -107,6 +113,9 @@ public class Settlement internal constructor(settlement: Map<String, Any?>) {
     public enum class Outcome {
         /** Spent, as reported. */
         COMMITTED,
+
+        /** The guarded block around this one pays, and commits it. */
+        INHERITED,
 
         /** Given back. */
         RELEASED,

@@ -12,6 +12,21 @@ public enum class OveragePolicy {
     ALLOW_WITH_OVERDRAFT,
 }
 
+/** Who pays for a guarded block inside another one. */
+public enum class Nested {
+    /** It holds budget of its own. */
+    OWN,
+
+    /** The outer block's hold, which commits what the inner one cost. */
+    INHERIT,
+
+    /** Nobody: it is refused before anything is sent. */
+    FORBID,
+    ;
+
+    internal val document: String get() = name.lowercase()
+}
+
 /**
  * One guarded call: what it may cost, who spends and what is done.
  *
@@ -22,6 +37,7 @@ public enum class OveragePolicy {
  * @property ttlMs how long the reservation lives without a heartbeat, milliseconds
  * @property gracePeriodMs how long after expiry a commit is still taken, milliseconds
  * @property metadata free fields kept with the reservation
+ * @property nested who pays, where this block is inside another; the client's setting when null
  * @property idempotencyKey names the reservation for retries of your own; made up when null
  */
 public data class CyclesOptions @JvmOverloads constructor(
@@ -33,6 +49,7 @@ public data class CyclesOptions @JvmOverloads constructor(
     var overagePolicy: OveragePolicy? = null,
     var metadata: Map<String, Any?>? = null,
     var idempotencyKey: String? = null,
+    var nested: Nested? = null,
 ) {
     internal fun json(dryRun: Boolean): String = Json.write(
         mapOf(
@@ -45,6 +62,7 @@ public data class CyclesOptions @JvmOverloads constructor(
             "dry_run" to (true.takeIf { dryRun }),
             "metadata" to metadata,
             "idempotency_key" to idempotencyKey,
+            "nested" to nested?.document,
         ).withoutNulls(),
     )
 }

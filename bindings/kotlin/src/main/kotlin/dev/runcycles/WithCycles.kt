@@ -23,7 +23,9 @@ public suspend fun <T> withCycles(
     options: CyclesOptions,
     actual: ((T) -> Amount)? = null,
     block: suspend (CyclesContext) -> T,
-): T = native { client.core.guard(options.json(dryRun = false)) }.use { guard ->
+): T = native {
+    client.core.guard(options.json(dryRun = false), CyclesContext.current()?.guard)
+}.use { guard ->
     awaitNative { guard.reserve() }
     val context = CyclesContext(guard)
     val outcome = outcome(context, block)

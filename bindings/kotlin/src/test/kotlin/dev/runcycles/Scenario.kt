@@ -128,7 +128,8 @@ private class ScenarioRun(
         } catch (thrown: RaisedByScenario) {
             raised = thrown.message
         }
-        if (error?.code != expect["error"]) fail<Unit>("error is ${error?.code} ($error)", error)
+        val code = if (error is CyclesValidationError) "VALIDATION" else error?.code
+        if (code != expect["error"]) fail<Unit>("error is $code ($error)", error)
         if (error != null && "error" !in expect) throw error
         assertEquals(expect["raised"], raised, "raised")
         assertEquals(expect["ran"] ?: true, ran, "ran")
@@ -138,7 +139,7 @@ private class ScenarioRun(
     private fun options(request: Fields): CyclesOptions {
         request.only(
             "subject", "action", "estimate", "ttl_ms", "grace_period_ms", "overage_policy", "dry_run",
-            "metadata", "idempotency_key",
+            "metadata", "idempotency_key", "nested",
         )
         return CyclesOptions(
             estimate = requireNotNull(Amount.of(request["estimate"])) { "estimate" },
@@ -152,6 +153,7 @@ private class ScenarioRun(
             overagePolicy = (request["overage_policy"] as String?)?.let(OveragePolicy::valueOf),
             metadata = request["metadata"]?.fields(),
             idempotencyKey = request["idempotency_key"] as String?,
+            nested = (request["nested"] as String?)?.let { Nested.valueOf(it.uppercase()) },
         )
     }
 
