@@ -15,6 +15,7 @@ export interface Settlement {
     | 'committed'
     | 'released'
     | 'recovered_via_event'
+    | 'queued'
     | 'pending'
     | 'refused'
     | 'already_settled'

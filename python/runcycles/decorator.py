@@ -27,7 +27,7 @@ Actual = Quantity | Callable[[Any], Quantity]
 Text = str | Callable[..., str | None]
 
 _logger = logging.getLogger("runcycles")
-_SETTLED = ("committed", "released", "recovered_via_event", "nothing_to_settle", "already_settled")
+_SETTLED = ("committed", "released", "recovered_via_event", "queued", "nothing_to_settle", "already_settled")
 
 
 def cycles(

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
+use parking_lot::Mutex;
 
 use crate::circuit::{self, Breaker};
 use crate::client::{CyclesClient, Inner};
@@ -32,8 +33,8 @@ pub struct CyclesClientBuilder {
     in_process: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    on_heartbeat_failure: OnFailure,
-    on_settlement: OnSettlement,
+    pub(crate) on_heartbeat_failure: OnFailure,
+    pub(crate) on_settlement: OnSettlement,
 }
 
 macro_rules! subject_defaults {
@@ -283,6 +284,7 @@ impl CyclesClientBuilder {
             } else {
                 self.settings.on_unreachable
             }),
+            replaced_key: Mutex::default(),
             closed: AtomicBool::default(),
             on_settlement: self.on_settlement,
             config: self.config,

@@ -12,6 +12,7 @@ use cycles_protocol::{
     ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, Retry,
     strict::Validate,
 };
+use parking_lot::Mutex;
 
 use crate::builder::CyclesClientBuilder;
 use crate::circuit::{self, Breaker};
@@ -44,6 +45,8 @@ pub(crate) struct Inner {
     /// `None` for an authority in process, and where it is switched off.
     pub(crate) breaker: Option<Arc<Breaker>>,
     pub(crate) unseen: Unseen,
+    /// What [`set_api_key`](CyclesClient::set_api_key) set last.
+    pub(crate) replaced_key: Mutex<Option<String>>,
     pub(crate) on_settlement: OnSettlement,
     /// Set by [`close`](CyclesClient::close).
     pub(crate) closed: AtomicBool,
@@ -103,6 +106,20 @@ impl CyclesClient {
         Arc::downgrade(&self.inner)
     }
 
+    /// The settings of this client and its present key, for another like it: in a
+    /// forked child, for instance.
+    pub fn to_builder(&self) -> CyclesClientBuilder {
+        let Inner { config, settings, replaced_key, .. } = &*self.inner;
+        let mut builder = CyclesClientBuilder::new(config.clone());
+        builder.settings = settings.clone();
+        builder.on_settlement = self.inner.on_settlement.clone();
+        builder.on_heartbeat_failure = self.inner.on_heartbeat_failure.clone();
+        if let Some(api_key) = &*replaced_key.lock() {
+            api_key.clone_into(&mut builder.config.api_key);
+        }
+        builder
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &CyclesConfig {
@@ -156,6 +173,10 @@ impl CyclesClient {
 
     pub(crate) fn breaker(&self) -> Option<&Breaker> {
         self.inner.breaker.as_deref()
+    }
+
+    pub(crate) fn remember_key(&self, api_key: &str) {
+        *self.inner.replaced_key.lock() = Some(api_key.to_owned());
     }
 
     pub(crate) fn close_to_new_work(&self) {

@@ -18,6 +18,7 @@ impl CyclesClient {
     pub fn set_api_key(&self, api_key: impl AsRef<str>) -> Result<(), Error> {
         let api_key = api_key.as_ref();
         self.authority().set_api_key(api_key)?;
+        self.remember_key(api_key);
         if let Some(journal) = self.journal() {
             journal.set_api_key(api_key);
         }
