@@ -16,6 +16,7 @@ export interface Settlement {
     | 'inherited'
     | 'released'
     | 'recovered_via_event'
+    | 'queued'
     | 'pending'
     | 'refused'
     | 'already_settled'

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 class Settlement:
     """How a guarded call was settled.
 
-    `outcome` is committed, inherited (the outer call commits it), released, recovered_via_event, pending, refused,
-    already_settled or nothing_to_settle; `error` says why where it was refused
+    `outcome` is committed, inherited (the outer call commits it), released,
+    recovered_via_event, queued, pending, refused, already_settled or
+    nothing_to_settle; `error` says why where it was refused
     or is still pending.
     """
 

@@ -32,6 +32,7 @@ _SETTLED = (
     "inherited",
     "released",
     "recovered_via_event",
+    "queued",
     "nothing_to_settle",
     "already_settled",
 )

@@ -187,9 +187,8 @@ impl Client {
         let era = runtime::era_number(py);
         let inherited = if state.era != era && self.remote { state.client.take() } else { None };
         if let Some(inherited) = inherited {
-            let config = inherited.config().clone();
+            let builder = on_clock(inherited.to_builder(), self.clock.as_ref());
             std::mem::forget(inherited);
-            let builder = on_clock(CyclesClientBuilder::new(config), self.clock.as_ref());
             state.client = Some(builder.build());
             state.era = era;
         }

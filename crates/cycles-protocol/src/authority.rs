@@ -99,6 +99,16 @@ pub trait Authority: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<RawResponse, Error>> {
         Box::pin(async move { Ok(crate::dispatch::dispatch(self, call, request).await) })
     }
+
+    /// Further calls carry another key. Whatever stands in front of a remote
+    /// authority hands this on.
+    ///
+    /// # Errors
+    /// Kind `Config` where calls carry no key, as in process, or for a key that
+    /// no header can carry.
+    fn set_api_key(&self, _api_key: &str) -> Result<(), Error> {
+        Err(Error::config("this authority is not called with a key that can be replaced"))
+    }
 }
 
 /// The nine runtime operations.

@@ -42,9 +42,21 @@ fn unexpected(status: u16, message: &str) -> Error {
     Error::outcome_unknown(Some(status), format!("{message} status={status}"))
 }
 
-/// spec: header `Retry-After` is whole seconds; the date form is invalid.
+/// spec: an authority's `Retry-After` is whole seconds; on its 429 the date form
+/// is invalid. A proxy that answers in its stead may send a date (RFC 9110):
+/// what counts then is its distance from the answer's own date, so that no
+/// clock of ours is asked.
 fn retry_after(response: &RawResponse) -> Option<Duration> {
-    response.header(headers::RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+    let value = response.header(headers::RETRY_AFTER)?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    if response.status == 429 {
+        return None;
+    }
+    let date = |text| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let (until, sent) = (date(value)?, date(response.header("date")?)?);
+    Some(until.duration_since(sent).try_into().unwrap_or_default())
 }
 
 /// What makes a 2xx a success: the declared status, and known enum values.
@@ -115,5 +127,38 @@ impl Conforms for ReservationListResponse {
 impl Conforms for ReservationDetail {
     fn conforms(&self) -> bool {
         self.status != ReservationStatus::Unknown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SENT: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+
+    fn wait(status: u16, retry_after: &str, date: Option<&str>) -> Option<Duration> {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut headers = vec![header("retry-after", retry_after)];
+        headers.extend(date.map(|date| header("date", date)));
+        let response = RawResponse { status, headers, body: b"<html>".to_vec() };
+        read::<CommitResponse>(&response).unwrap_err().retry_after()
+    }
+
+    #[test]
+    fn a_wait_is_seconds_or_a_proxys_date() {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        for (status, retry_after, date, expected) in [
+            (429, "30", None, seconds(30)),
+            (503, "30", Some(SENT), seconds(30)),
+            (503, "Sun, 06 Nov 1994 08:51:07 GMT", Some(SENT), seconds(90)),
+            // Passed already: at once.
+            (503, "Sun, 06 Nov 1994 08:49:07 GMT", Some(SENT), seconds(0)),
+            (503, "Sun, 06 Nov 1994 08:51:07 GMT", None, None),
+            (429, "Sun, 06 Nov 1994 08:51:07 GMT", Some(SENT), None),
+            (503, "soon", Some(SENT), None),
+            (503, "-1", Some(SENT), None),
+        ] {
+            assert_eq!(wait(status, retry_after, date), expected, "{status} {retry_after}");
+        }
     }
 }

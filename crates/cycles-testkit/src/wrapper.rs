@@ -26,7 +26,7 @@ macro_rules! wraps {
             use cycles_protocol::authority::Answered;
             use cycles_protocol::{
                 BalanceParams, BalanceResponse, CommitRequest, CommitResponse, DecisionRequest,
-                DecisionResponse, EventCreateRequest, EventCreateResponse, ExtendRequest,
+                DecisionResponse, Error, EventCreateRequest, EventCreateResponse, ExtendRequest,
                 ExtendResponse, ListReservationsParams, ReleaseRequest, ReleaseResponse,
                 ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
                 ReservationId, ReservationListResponse,
@@ -41,6 +41,10 @@ macro_rules! wraps {
                     let answer = self.inner.$name(call, $($arg),*);
                     Box::pin(self.answered(call, Operation::$operation, answer))
                 })+
+
+                fn set_api_key(&self, api_key: &str) -> Result<(), Error> {
+                    self.inner.set_api_key(api_key)
+                }
 
                 $($further)*
             }

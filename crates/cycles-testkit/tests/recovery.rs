@@ -64,9 +64,13 @@ impl World {
     }
 
     fn spender(&self, key: &str, calls: u32, clock_ms: Option<i64>) -> Spender {
+        self.process(key, &calls.to_string(), clock_ms)
+    }
+
+    fn process(&self, key: &str, calls: &str, clock_ms: Option<i64>) -> Spender {
         let mut command = Command::new(env!("CARGO_BIN_EXE_settle"));
         command.arg(self.server.base_url()).arg(key).arg(self.journal.path());
-        command.arg(calls.to_string()).args(clock_ms.map(|ms| ms.to_string()));
+        command.arg(calls).args(clock_ms.map(|ms| ms.to_string()));
         Spender(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
     }
 
@@ -314,4 +318,38 @@ async fn a_record_gets_its_own_file_within_a_second() {
     tokio::time::timeout(PATIENCE, promoted).await.unwrap();
     world.server.clear_faults();
     assert_eq!(call.await.unwrap(), "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spend_that_no_authority_saw_survives_a_kill() {
+    let world = World::new().await;
+    let refused = Fault::new(Operation::CreateReservation, Effect::status(503));
+    world.server.inject(refused.times(2)).unwrap();
+    world.inject(Operation::CreateEvent, Effect::Delay(HELD));
+    let spender = world.spender("cyc_test_old", 1, None);
+    assert!(world.server.wait_for_faults(Operation::CreateEvent, PATIENCE).await);
+    assert_eq!(world.on_disk("\"mode\":\"event\""), 1, "on disk before the event arrived");
+    drop(spender);
+    assert_eq!(world.spent(), 0);
+    let report = world.restart("cyc_test_old").await;
+    assert_eq!((&report["left"], &report["journal"]["lost"]), (&0.into(), &0.into()), "{report}");
+    assert_eq!(world.server.count(Operation::CreateReservation), 0);
+    assert_eq!((world.spent(), world.records()), (5, 0));
+}
+
+/// CR-BOUNDARY-001: what it cost is unknown, so nothing is booked, and it is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_no_authority_saw_and_that_was_killed_is_reported_and_not_booked() {
+    let world = World::new().await;
+    let refused = Fault::new(Operation::CreateReservation, Effect::status(503));
+    world.server.inject(refused.times(2)).unwrap();
+    let mut endless = world.process("cyc_test_old", "endless", None);
+    let id = endless.report().await["running"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("offline-"), "{id}");
+    drop(endless);
+    let report = world.restart("cyc_test_old").await;
+    assert_eq!((&report["left"], &report["journal"]["lost"]), (&0.into(), &1.into()), "{report}");
+    assert_eq!((world.server.count(Operation::CreateEvent), world.spent()), (0, 0));
+    let lost = format!("{id}.lost");
+    assert!(world.files().iter().any(|path| path.ends_with(&lost)), "{:?}", world.files());
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
+use parking_lot::Mutex;
 
+use crate::circuit::{self, Breaker};
 use crate::client::{CyclesClient, Inner};
 use crate::config::CyclesConfig;
 use crate::error::Error;
@@ -15,7 +17,9 @@ use crate::journal::{Journal, JournalSync};
 use crate::nested::Nested;
 use crate::pending::Pending;
 use crate::replay::Replay;
-use crate::settings::Settings;
+use crate::report::{OnSettlement, SettlementReport};
+use crate::settings::{Settings, SettlementMode};
+use crate::unreachable::{OnUnreachable, Unseen};
 use crate::vars::{TimeUnit, Vars};
 
 /// Builds a [`CyclesClient`]; every setting has a default but where and who.
@@ -29,7 +33,8 @@ pub struct CyclesClientBuilder {
     in_process: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
-    on_heartbeat_failure: OnFailure,
+    pub(crate) on_heartbeat_failure: OnFailure,
+    pub(crate) on_settlement: OnSettlement,
 }
 
 macro_rules! subject_defaults {
@@ -53,6 +58,7 @@ impl CyclesClientBuilder {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
             on_heartbeat_failure: OnFailure::default(),
+            on_settlement: OnSettlement::default(),
         }
     }
 
@@ -137,6 +143,54 @@ impl CyclesClientBuilder {
         self
     }
 
+    /// What wrappers ([`with_cycles`](crate::with_cycles),
+    /// [`settle`](crate::ReservationGuard::settle)) wait for after the work; the
+    /// first attempt unless set.
+    pub fn settlement(mut self, mode: SettlementMode) -> Self {
+        self.settings.settlement = mode;
+        self
+    }
+
+    /// Longest time of a call in all, repeats included: a reserve, a low-level
+    /// call, or the wait for a settlement, which itself goes on. Unless set, the
+    /// attempts' own limits are all there is.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.call_timeout = Some(timeout);
+        self
+    }
+
+    /// Failures in a row, over at least a second, after which the authority is
+    /// not asked for a while; 10 unless set, and 0 for never. Settlement and
+    /// extensions are not affected.
+    pub fn circuit_breaker_failures(mut self, failures: u32) -> Self {
+        self.settings.circuit_breaker_failures = failures;
+        self
+    }
+
+    /// Longest such while, after which one call is let through; 5 s unless set,
+    /// and half of it at least.
+    pub fn circuit_breaker_cooldown(mut self, cooldown: Duration) -> Self {
+        self.settings.circuit_breaker_cooldown = cooldown;
+        self
+    }
+
+    /// Whether guarded work runs while the authority cannot be asked; it does
+    /// not, unless set.
+    pub fn on_unreachable(mut self, policy: OnUnreachable) -> Self {
+        self.settings.on_unreachable = policy;
+        self
+    }
+
+    /// Called with what became of settlements whose caller did not wait for it,
+    /// those of earlier processes included. It must return quickly.
+    pub fn on_settlement(
+        mut self,
+        callback: impl Fn(&SettlementReport) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_settlement = OnSettlement(Some(Arc::new(callback)));
+        self
+    }
+
     /// Called when a lease could not be extended. It must return quickly; the
     /// guarded work goes on either way.
     pub fn on_heartbeat_failure(
@@ -213,8 +267,26 @@ impl CyclesClientBuilder {
         };
         let authority =
             self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
+        let Settings { circuit_breaker_failures: failures, circuit_breaker_cooldown, .. } =
+            self.settings;
+        let breaker = (failures > 0 && !self.in_process).then(|| {
+            Arc::new(Breaker::new(failures, circuit_breaker_cooldown, Arc::clone(&self.clock)))
+        });
+        let authority = match &breaker {
+            Some(breaker) => Arc::new(circuit::Guarded::new(authority, Arc::clone(breaker))),
+            None => authority,
+        };
         CyclesClient::from_inner(Inner {
             authority,
+            breaker,
+            unseen: Unseen::new(if self.in_process {
+                OnUnreachable::Deny
+            } else {
+                self.settings.on_unreachable
+            }),
+            replaced_key: Mutex::default(),
+            closed: AtomicBool::default(),
+            on_settlement: self.on_settlement,
             config: self.config,
             settings: self.settings,
             clock: self.clock,

@@ -1,6 +1,6 @@
 //! The client: one authority, remote or in process, and everything above it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use cycles_protocol::{
     ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, Retry,
     strict::Validate,
 };
+use parking_lot::Mutex;
 
 use crate::builder::CyclesClientBuilder;
+use crate::circuit::{self, Breaker};
 use crate::config::CyclesConfig;
 use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
@@ -23,8 +25,10 @@ use crate::journal::{Journal, JournalStats};
 use crate::nested::{Nesting, Source};
 use crate::pending::Pending;
 use crate::replay::{self, Replay};
+use crate::report::OnSettlement;
 use crate::schedule::Attempt;
-use crate::settings::Settings;
+use crate::settings::{Settings, SettlementMode};
+use crate::unreachable::Unseen;
 
 /// Talks to an authority. Cheap to clone; clones share connections and
 /// background settlements.
@@ -38,6 +42,14 @@ pub(crate) struct Inner {
     pub(crate) authority: Arc<dyn Authority>,
     pub(crate) config: CyclesConfig,
     pub(crate) settings: Settings,
+    /// `None` for an authority in process, and where it is switched off.
+    pub(crate) breaker: Option<Arc<Breaker>>,
+    pub(crate) unseen: Unseen,
+    /// What [`set_api_key`](CyclesClient::set_api_key) set last.
+    pub(crate) replaced_key: Mutex<Option<String>>,
+    pub(crate) on_settlement: OnSettlement,
+    /// Set by [`close`](CyclesClient::close).
+    pub(crate) closed: AtomicBool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) pending: Pending,
@@ -94,6 +106,20 @@ impl CyclesClient {
         Arc::downgrade(&self.inner)
     }
 
+    /// The settings of this client and its present key, for another like it: in a
+    /// forked child, for instance.
+    pub fn to_builder(&self) -> CyclesClientBuilder {
+        let Inner { config, settings, replaced_key, .. } = &*self.inner;
+        let mut builder = CyclesClientBuilder::new(config.clone());
+        builder.settings = settings.clone();
+        builder.on_settlement = self.inner.on_settlement.clone();
+        builder.on_heartbeat_failure = self.inner.on_heartbeat_failure.clone();
+        if let Some(api_key) = &*replaced_key.lock() {
+            api_key.clone_into(&mut builder.config.api_key);
+        }
+        builder
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &CyclesConfig {
@@ -118,6 +144,43 @@ impl CyclesClient {
 
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
         self.inner.journal.as_ref()
+    }
+
+    pub(crate) fn replay(&self) -> &Replay {
+        &self.inner.replay
+    }
+
+    pub(crate) fn unseen(&self) -> &Unseen {
+        &self.inner.unseen
+    }
+
+    pub(crate) fn on_settlement(&self) -> &OnSettlement {
+        &self.inner.on_settlement
+    }
+
+    fn is_in_process(&self) -> bool {
+        self.inner.owner.is_some()
+    }
+
+    /// In process every settlement has its answer at once.
+    pub(crate) fn settlement_mode(&self) -> SettlementMode {
+        if self.is_in_process() { SettlementMode::Inline } else { self.inner.settings.settlement }
+    }
+
+    pub(crate) fn call_timeout(&self) -> Option<Duration> {
+        self.inner.settings.call_timeout.filter(|_| !self.is_in_process())
+    }
+
+    pub(crate) fn breaker(&self) -> Option<&Breaker> {
+        self.inner.breaker.as_deref()
+    }
+
+    pub(crate) fn remember_key(&self, api_key: &str) {
+        *self.inner.replaced_key.lock() = Some(api_key.to_owned());
+    }
+
+    pub(crate) fn close_to_new_work(&self) {
+        self.inner.closed.store(true, Ordering::Release);
     }
 
     /// A call within a trace.
@@ -194,7 +257,15 @@ impl CyclesClient {
         let call = parent
             .as_ref()
             .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
-        let (response, granted) = self.create_once_more_if_unclear(&call, &request).await?;
+        let parent = parent.map(|parent| parent.held.id);
+        let created = self.create_once_more_if_unclear(&call, &request);
+        let (response, granted) = match self.bounded(Operation::CreateReservation, created).await {
+            Err(error) if self.may_be_unseen(&request, &error) => {
+                let guard = self.begin_unseen(request, call.trace_id, parent, error).await?;
+                return Ok(Begun::Live(guard));
+            }
+            created => created?,
+        };
         if request.is_dry_run() {
             return Ok(Begun::DryRun(Box::new(response)));
         }
@@ -207,7 +278,7 @@ impl CyclesClient {
                 response,
                 call.trace_id,
                 granted,
-                parent.map(|parent| parent.held.id),
+                parent,
             ))),
             (_, None) => {
                 Err(Refusal::outcome_unknown(None, "answer allows but names no reservation"))
@@ -223,7 +294,12 @@ impl CyclesClient {
         let first = self.create_attempt(call, request).await;
         match first {
             Err(error) if error.retry() == Retry::SameKey => {
-                self.create_attempt(call, request).await
+                let second = self.create_attempt(call, request).await;
+                match second {
+                    // Not asked again: what the first came to still stands.
+                    Err(second) if circuit::is_open(&second) => Err(error),
+                    second => second,
+                }
             }
             other => other,
         }
@@ -246,6 +322,9 @@ impl CyclesClient {
             Some(owner) if owner != std::process::id() => Err(Refusal::config(format!(
                 "an embedded authority cannot be used in a forked process; start one `cycles serve` and connect the workers to it created_in_pid={owner}"
             ))),
+            _ if self.inner.closed.load(Ordering::Acquire) => {
+                Err(Refusal::config("the client is closed; make a new one"))
+            }
             _ => Ok(()),
         }
     }
@@ -276,7 +355,8 @@ impl CyclesClient {
         if request.operation.has_body() {
             idempotency::ensure_key(&mut request);
         }
-        self.inner.authority.send(&self.fresh_call(), request).await
+        let (operation, call) = (request.operation, self.fresh_call());
+        self.bounded(operation, self.inner.authority.send(&call, request)).await
     }
 
     /// Reserves budget without a guard.
@@ -290,7 +370,9 @@ impl CyclesClient {
         self.check_process()?;
         let mut request = request.clone();
         request.subject = request.subject.or(&self.inner.config.subject());
-        Ok(self.create_once_more_if_unclear(&self.fresh_call(), &request).await?.0)
+        let call = self.fresh_call();
+        let created = self.create_once_more_if_unclear(&call, &request);
+        Ok(self.bounded(Operation::CreateReservation, created).await?.0)
     }
 
     /// Commits a reservation.
@@ -303,7 +385,9 @@ impl CyclesClient {
         request: &CommitRequest,
     ) -> Result<CommitResponse, Error> {
         self.check_process()?;
-        Ok(self.inner.authority.commit(&self.fresh_call(), id, request.clone()).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.commit(&call, id, request.clone());
+        Ok(self.bounded(Operation::Commit, answer).await?.value)
     }
 
     /// Releases a reservation.
@@ -316,7 +400,9 @@ impl CyclesClient {
         request: &ReleaseRequest,
     ) -> Result<ReleaseResponse, Error> {
         self.check_process()?;
-        Ok(self.inner.authority.release(&self.fresh_call(), id, request.clone()).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.release(&call, id, request.clone());
+        Ok(self.bounded(Operation::Release, answer).await?.value)
     }
 
     /// Extends a reservation's lease.
@@ -329,7 +415,9 @@ impl CyclesClient {
         request: &ExtendRequest,
     ) -> Result<ExtendResponse, Error> {
         self.check_process()?;
-        Ok(self.inner.authority.extend(&self.fresh_call(), id, request.clone()).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.extend(&call, id, request.clone());
+        Ok(self.bounded(Operation::Extend, answer).await?.value)
     }
 
     /// Asks without holding.
@@ -340,7 +428,9 @@ impl CyclesClient {
         self.check_process()?;
         let mut request = request.clone();
         request.subject = request.subject.or(&self.inner.config.subject());
-        Ok(self.inner.authority.decide(&self.fresh_call(), request).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.decide(&call, request);
+        Ok(self.bounded(Operation::Decide, answer).await?.value)
     }
 
     /// Charges at once, without a reservation.
@@ -354,7 +444,9 @@ impl CyclesClient {
         self.check_process()?;
         let mut request = request.clone();
         request.subject = request.subject.or(&self.inner.config.subject());
-        Ok(self.inner.authority.create_event(&self.fresh_call(), request).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.create_event(&call, request);
+        Ok(self.bounded(Operation::CreateEvent, answer).await?.value)
     }
 
     /// Reads one page of balances.
@@ -369,7 +461,9 @@ impl CyclesClient {
                     .to_owned(),
             ));
         }
-        Ok(self.inner.authority.get_balances(&self.fresh_call(), params.clone()).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.get_balances(&call, params.clone());
+        Ok(self.bounded(Operation::GetBalances, answer).await?.value)
     }
 
     /// Lists one page of reservations.
@@ -381,7 +475,9 @@ impl CyclesClient {
         params: &ListReservationsParams,
     ) -> Result<ReservationListResponse, Error> {
         self.check_process()?;
-        Ok(self.inner.authority.list_reservations(&self.fresh_call(), params.clone()).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.list_reservations(&call, params.clone());
+        Ok(self.bounded(Operation::ListReservations, answer).await?.value)
     }
 
     /// Reads one reservation.
@@ -390,7 +486,9 @@ impl CyclesClient {
     /// [`Error::Api`] with `RESERVATION_EXPIRED` (410) for an expired one.
     pub async fn get_reservation(&self, id: &ReservationId) -> Result<ReservationDetail, Error> {
         self.check_process()?;
-        Ok(self.inner.authority.get_reservation(&self.fresh_call(), id).await?.value)
+        let call = self.fresh_call();
+        let answer = self.inner.authority.get_reservation(&call, id);
+        Ok(self.bounded(Operation::GetReservation, answer).await?.value)
     }
 
     /// Tries everything that is not settled for certain, once, and waits for

@@ -194,8 +194,8 @@ impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Member<T> {
 /// result is never lost.
 #[derive(Debug, Clone, Serialize)]
 pub struct SettlementDocument {
-    /// `committed`, `inherited`, `released`, `recovered_via_event`, `pending`, `refused`,
-    /// `already_settled` or `nothing_to_settle`.
+    /// `committed`, `inherited`, `released`, `recovered_via_event`, `queued`, `pending`,
+    /// `refused`, `already_settled` or `nothing_to_settle`.
     pub outcome: &'static str,
     /// The authority's answer.
     pub response: Option<Value>,
@@ -228,6 +228,7 @@ impl From<Settlement> for SettlementDocument {
             Settlement::RecoveredViaEvent(response) => {
                 Self::answered("recovered_via_event", &response)
             }
+            Settlement::Queued => Self::new("queued"),
             Settlement::Pending(error) => Self::failed("pending", &error),
             Settlement::Refused(error) => Self::failed("refused", &error),
         }
@@ -294,6 +295,7 @@ fn context(
         "dry_run": guard.is_none(),
         "trace_id": guard.map(ReservationGuard::trace_id),
         "parent_reservation_id": guard.and_then(ReservationGuard::parent_reservation_id),
+        "unseen": guard.is_some_and(ReservationGuard::is_unseen),
         "response": response,
     })
 }

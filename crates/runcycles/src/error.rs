@@ -5,6 +5,7 @@ use std::time::Duration;
 use cycles_protocol::{Error as Refusal, ErrorCode, ErrorKind, JsonMap, ReservationId};
 use serde::Serialize;
 
+use crate::circuit;
 use crate::lifecycle::GuardedError;
 
 /// Why a call of this crate did not succeed.
@@ -82,7 +83,9 @@ pub enum Error {
 pub struct TransportError {
     message: String,
     outcome_unknown: bool,
+    circuit_open: bool,
     status: Option<u16>,
+    retry_after: Option<Duration>,
 }
 
 impl TransportError {
@@ -95,7 +98,14 @@ impl TransportError {
     /// Whether the authority could not be connected to.
     #[must_use]
     pub const fn is_connect(&self) -> bool {
-        !self.outcome_unknown
+        !self.outcome_unknown && !self.circuit_open
+    }
+
+    /// Whether the call was not made, because the authority has kept failing; the
+    /// message says since when, and when it is tried again.
+    #[must_use]
+    pub const fn is_circuit_open(&self) -> bool {
+        self.circuit_open
     }
 
     /// The status of an answer that was not what the spec demands.
@@ -173,6 +183,7 @@ impl Error {
             Self::Api { retry_after, .. } | Self::BudgetExceeded { retry_after, .. } => {
                 *retry_after
             }
+            Self::Transport(error) => error.retry_after,
             _ => None,
         }
     }
@@ -199,6 +210,8 @@ impl From<Refusal> for Error {
                 Self::Transport(TransportError {
                     message,
                     outcome_unknown: error.kind() == ErrorKind::OutcomeUnknown,
+                    circuit_open: circuit::is_open(&error),
+                    retry_after,
                     status: error.status(),
                 })
             }

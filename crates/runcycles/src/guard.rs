@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitRequest, CommitResponse, CommitStatus, Decision,
-    Error as Refusal, ExtendRequest, ExtendResponse, ReleaseRequest, ReleaseResponse,
+    Error as Refusal, ExtendRequest, ExtendResponse, Operation, ReleaseRequest, ReleaseResponse,
     ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse, ReservationId, Subject,
     limits,
 };
@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::heartbeat::{self, Lease};
 use crate::nested::{Draw, Parent, Pool};
 use crate::schedule::Attempt;
-use crate::settlement::{self, Settlement};
+use crate::settlement::{self, Settlement, Wait};
 
 /// What a reserve came to.
 #[derive(Debug)]
@@ -61,11 +61,11 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
-    pub(crate) async fn settle(self) -> Settlement {
+    pub(crate) async fn settle(self, wait: Wait) -> Settlement {
         match self {
-            Self::Commit(held, request) => settlement::commit(held, request).await,
+            Self::Commit(held, request) => settlement::commit(held, request, wait).await,
             Self::Inherited(charged) => Settlement::Inherited(charged),
-            Self::Debit(held, request) => settlement::debit(held, request).await,
+            Self::Debit(held, request) => settlement::debit(held, request, wait).await,
         }
     }
 }
@@ -78,6 +78,8 @@ pub(crate) struct Held {
     pub(crate) request: Arc<ReservationCreateRequest>,
     pub(crate) response: Arc<ReservationCreateResponse>,
     pub(crate) trace_id: String,
+    /// Whether nothing is held, because the authority could not be asked.
+    pub(crate) unseen: bool,
     expires_at_ms: Arc<AtomicI64>,
 }
 
@@ -112,10 +114,37 @@ impl ReservationGuard {
             request: Arc::new(request),
             response: Arc::new(response),
             trace_id,
+            unseen: false,
             expires_at_ms,
         };
         let owner = std::process::id();
         Self { held, pool, parent, draw: None, heartbeat, runtime, owner, settled: false }
+    }
+
+    /// Work that was allowed while the authority could not be asked: there is no
+    /// lease to keep.
+    pub(crate) fn unseen(
+        client: CyclesClient,
+        id: ReservationId,
+        request: ReservationCreateRequest,
+        response: ReservationCreateResponse,
+        trace_id: String,
+        parent: Option<ReservationId>,
+    ) -> Self {
+        let pool = Pool::new(request.estimate.amount);
+        let (request, response) = (Arc::new(request), Arc::new(response));
+        let expires_at_ms = Arc::default();
+        let held = Held { client, id, request, response, trace_id, unseen: true, expires_at_ms };
+        let (runtime, owner) = (Handle::try_current().ok(), std::process::id());
+        Self { held, pool, parent, draw: None, heartbeat: None, runtime, owner, settled: false }
+    }
+
+    /// Whether the authority could not be asked, so that nothing is held and the
+    /// spend is booked as a direct event later
+    /// ([`OnUnreachable`](crate::OnUnreachable)).
+    #[must_use]
+    pub fn is_unseen(&self) -> bool {
+        self.held.unseen
     }
 
     /// Inside the hold of `parent`, which keeps the lease.
@@ -234,7 +263,7 @@ impl ReservationGuard {
     pub async fn commit(self, request: CommitRequest) -> Result<CommitResponse, Error> {
         let id = self.held.id.clone();
         let actual = request.actual;
-        match self.settle(request).await {
+        match self.prepare(request).settle(Wait::FirstAttempt).await {
             Settlement::Committed(response) => Ok(response),
             Settlement::RecoveredViaEvent(event) => Ok(CommitResponse {
                 status: CommitStatus::RecoveredViaEvent,
@@ -254,16 +283,17 @@ impl ReservationGuard {
                 balances: None,
                 cycles_evidence: None,
             }),
-            Settlement::Released(_) => {
-                Err(Error::Internal("a commit was answered as a release".to_owned()))
+            Settlement::Queued | Settlement::Released(_) => {
+                Err(Error::Internal("a commit was answered as something else".to_owned()))
             }
         }
     }
 
     /// As [`commit`](Self::commit), for callers that must not fail: every
-    /// outcome is a value.
+    /// outcome is a value. Where `settlement` is `background`, it waits for the
+    /// journal only and answers [`Settlement::Queued`].
     pub async fn settle(self, request: CommitRequest) -> Settlement {
-        self.prepare(request).settle().await
+        self.prepare(request).settle(Wait::AsConfigured).await
     }
 
     /// Ends the guard with what is to be booked, inner calls included.
@@ -286,30 +316,36 @@ impl ReservationGuard {
     /// answer came (the hold then ends with its lease).
     pub async fn release(self, reason: impl Into<String>) -> Result<ReleaseResponse, Error> {
         let held = self.estimate();
-        match self.give_back(Some(reason.into())).await {
+        match self.end(Some(reason.into()), Wait::FirstAttempt).await {
             Settlement::Released(response) => Ok(response),
             Settlement::Refused(error) | Settlement::Pending(error) => Err(error.into()),
             // Inner calls had spent some of it.
             Settlement::Committed(CommitResponse { released, balances, .. }) => {
                 Ok(released_only(released.unwrap_or(Amount::new(held.unit, 0)), balances))
             }
-            Settlement::Inherited(_) | Settlement::RecoveredViaEvent(_) => {
+            Settlement::Queued | Settlement::Inherited(_) | Settlement::RecoveredViaEvent(_) => {
                 Ok(released_only(Amount::new(held.unit, 0), None))
             }
         }
     }
 
     /// As [`release`](Self::release), for callers that must not fail. What inner
-    /// calls that inherited the hold have cost is committed all the same.
-    pub async fn give_back(mut self, reason: Option<String>) -> Settlement {
+    /// calls that inherited the hold have cost is committed all the same. Where
+    /// `settlement` is `background`, it does not wait for the answer.
+    pub async fn give_back(self, reason: Option<String>) -> Settlement {
+        self.end(reason, Wait::AsConfigured).await
+    }
+
+    async fn end(mut self, reason: Option<String>, wait: Wait) -> Settlement {
         let (unit, spent) = (self.estimate().unit, self.pool.close());
         if spent > 0 {
             let actual = Amount::new(unit, spent);
-            return self.settle(CommitRequest::builder().actual(actual).build()).await;
+            let request = CommitRequest::builder().actual(actual).build();
+            return self.prepare(request).settle(wait).await;
         }
         self.disarm();
         match self.draw.take() {
-            None => settlement::release(&self.held, reason).await,
+            None => settlement::give_back(self.held.clone(), reason, wait).await,
             Some(_) => Settlement::Released(released_only(self.estimate(), None)),
         }
     }
@@ -317,11 +353,18 @@ impl ReservationGuard {
     /// Moves the expiry outward by hand; the heartbeat goes on by itself.
     ///
     /// # Errors
-    /// [`Error::Api`], [`Error::Transport`].
+    /// [`Error::Api`], [`Error::Transport`]; [`Error::Validation`] where nothing
+    /// is held.
     pub async fn extend(&self, extend_by_ms: i64) -> Result<ExtendResponse, Error> {
+        if self.held.unseen {
+            let what = "nothing is held that could be extended: the work was allowed unseen";
+            return Err(Error::Validation(what.to_owned()));
+        }
         let request = ExtendRequest::builder().extend_by_ms(extend_by_ms).build();
         let call = self.held.client.call(&self.held.trace_id);
-        let answer = self.held.client.authority().extend(&call, &self.held.id, request).await?;
+        let client = &self.held.client;
+        let answer = client.authority().extend(&call, &self.held.id, request);
+        let answer = client.bounded(Operation::Extend, answer).await?;
         self.held.expires_at_ms.store(answer.value.expires_at_ms, Ordering::Release);
         Ok(answer.value)
     }
@@ -346,7 +389,12 @@ impl Drop for ReservationGuard {
             return;
         }
         self.disarm();
-        let Some(runtime) = self.runtime.take() else { return };
+        let Some(runtime) = self.runtime.take() else {
+            if self.held.unseen && self.draw.is_none() {
+                self.held.abandon();
+            }
+            return;
+        };
         let in_flight = self.held.client.pending().begin();
         let dropped = Self {
             held: self.held.clone(),
@@ -359,7 +407,7 @@ impl Drop for ReservationGuard {
             settled: true,
         };
         runtime.spawn(async move {
-            dropped.give_back(Some("guard was dropped".to_owned())).await;
+            dropped.end(Some("guard was dropped".to_owned()), Wait::FirstAttempt).await;
             drop(in_flight);
         });
     }

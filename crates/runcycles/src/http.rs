@@ -12,7 +12,8 @@ use cycles_protocol::{
     ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
     ReservationId, ReservationListResponse, SystemRandom, conforms, headers, trace,
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use reqwest::header::HeaderValue;
 use serde::Serialize;
 
 use crate::config::CyclesConfig;
@@ -30,6 +31,8 @@ pub struct HttpAuthority {
 struct Inner {
     base_url: String,
     config: CyclesConfig,
+    /// The configured key, until another takes its place.
+    api_key: RwLock<Arc<str>>,
     /// Tagged with the process that built it: a forked child builds its own.
     http: Mutex<Option<(u32, reqwest::Client)>>,
 }
@@ -45,7 +48,8 @@ impl HttpAuthority {
     #[must_use]
     pub fn new(config: CyclesConfig) -> Self {
         let base_url = config.base_url.trim_end_matches('/').to_owned();
-        Self { inner: Arc::new(Inner { base_url, config, http: Mutex::new(None) }) }
+        let api_key = RwLock::new(config.api_key.as_str().into());
+        Self { inner: Arc::new(Inner { base_url, config, api_key, http: Mutex::new(None) }) }
     }
 
     fn http(&self) -> Result<reqwest::Client, Error> {
@@ -70,23 +74,25 @@ impl HttpAuthority {
             request.operation.path(request.reservation_id.as_ref())
         );
         let http = self.http()?;
+        let api_key = Arc::clone(&self.inner.api_key.read());
+        let timeout = call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout());
         let mut builder = if request.operation.has_body() {
             http.post(url).header("content-type", "application/json").body(request.body)
         } else {
             http.get(url).query(&request.query)
         };
         builder = builder
-            .header(headers::API_KEY, &self.inner.config.api_key)
+            .header(headers::API_KEY, &*api_key)
             .header(headers::TRACE_ID, &call.trace_id)
             .header(
                 headers::TRACEPARENT,
                 trace::traceparent(&call.trace_id, &SystemRandom as &dyn Random),
             )
-            .timeout(call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout()));
+            .timeout(timeout);
         if let Some(key) = request.idempotency_header {
             builder = builder.header(headers::IDEMPOTENCY_KEY, key);
         }
-        let response = builder.send().await.map_err(|error| self.failed(&error))?;
+        let response = builder.send().await.map_err(|error| self.failed(&error, timeout))?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -95,11 +101,11 @@ impl HttpAuthority {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let body = response.bytes().await.map_err(|error| self.failed(&error))?.to_vec();
+        let body = response.bytes().await.map_err(|error| self.failed(&error, timeout))?.to_vec();
         Ok(RawResponse { status, headers, body })
     }
 
-    fn failed(&self, error: &reqwest::Error) -> Error {
+    fn failed(&self, error: &reqwest::Error, timeout: Duration) -> Error {
         let base_url = &self.inner.base_url;
         if error.is_builder() {
             return Error::config(format!(
@@ -113,14 +119,19 @@ impl HttpAuthority {
                 root_cause(error)
             ));
         }
-        let what = if error.is_timeout() {
-            "authority did not answer in time"
-        } else {
-            "connection broke"
-        };
+        if error.is_timeout() {
+            // Which limit: a lease's extension has one of its own.
+            return Error::outcome_unknown(
+                None,
+                format!(
+                    "authority did not answer within the attempt's time (connect_timeout and read_timeout) timeout_ms={} base_url={base_url}",
+                    timeout.as_millis()
+                ),
+            );
+        }
         Error::outcome_unknown(
             None,
-            format!("{what} base_url={base_url} reason={}", root_cause(error)),
+            format!("connection broke base_url={base_url} reason={}", root_cause(error)),
         )
     }
 
@@ -250,6 +261,16 @@ impl Authority for HttpAuthority {
         request: RawRequest,
     ) -> BoxFuture<'a, Result<RawResponse, Error>> {
         Box::pin(self.exchange(call, request))
+    }
+
+    fn set_api_key(&self, api_key: &str) -> Result<(), Error> {
+        if api_key.trim().is_empty() || HeaderValue::from_str(api_key).is_err() {
+            return Err(Error::config(
+                "api_key must be text that an HTTP header can carry, and not empty",
+            ));
+        }
+        *self.inner.api_key.write() = api_key.into();
+        Ok(())
     }
 }
 

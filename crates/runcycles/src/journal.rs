@@ -7,7 +7,9 @@
 
 mod directory;
 mod health;
+mod heritage;
 mod identity;
+mod note;
 mod quarantine;
 mod record;
 mod segment;
@@ -19,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 
-use cycles_protocol::{Clock, Random};
+use cycles_protocol::{Clock, Random, ReservationCreateRequest, ReservationId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -59,6 +61,8 @@ impl JournalSync {
 #[derive(Debug)]
 pub(crate) struct Journal {
     config: CyclesConfig,
+    /// The key that names the directory where no tenant does.
+    api_key: Mutex<String>,
     sync: JournalSync,
     clock: Arc<dyn Clock>,
     nonce: u64,
@@ -95,6 +99,7 @@ impl Journal {
         config.journal_enabled.then(|| {
             Arc::new(Self {
                 config: config.clone(),
+                api_key: Mutex::new(config.api_key.clone()),
                 sync,
                 clock: Arc::clone(clock),
                 nonce: u64::from_le_bytes(nonce),
@@ -138,6 +143,23 @@ impl Journal {
         }
     }
 
+    /// Notes that work which was allowed unseen runs, as far as there is room.
+    pub(crate) async fn note(&self, id: &ReservationId, request: &ReservationCreateRequest) {
+        let bytes = note::text(id, request, self.clock.now_ms()).into();
+        let named = Named { name: note::name(id), bytes };
+        let noted = self.ask(|answer| Job::Note(named, answer)).await;
+        if let Ok(Err(reason)) | Err(reason) = noted {
+            tracing::warn!(reservation_id = %id, reason, "unseen work is not noted on disk");
+        }
+    }
+
+    /// The work has ended, and its cost is written down.
+    pub(crate) fn erase_note(&self, id: &ReservationId) {
+        if let Ok(writer) = self.writer() {
+            let _ = writer.send(Job::Remove(note::name(id)));
+        }
+    }
+
     /// Names of all records on disk.
     pub(crate) async fn names(&self) -> Vec<String> {
         self.ask(Job::List).await.unwrap_or_default()
@@ -153,6 +175,33 @@ impl Journal {
         let _ = self.ask(Job::Finish).await;
     }
 
+    /// Gives everything its own file, where every SDK finds it, and no longer
+    /// keeps a segment.
+    pub(crate) async fn close(&self) {
+        // A journal that nobody used needs no thread to be closed.
+        if self.is_started() {
+            let _ = self.ask(Job::Close).await;
+        }
+    }
+
+    fn is_started(&self) -> bool {
+        self.writer.lock().as_ref().is_some_and(|(owner, _)| *owner == std::process::id())
+    }
+
+    /// Another key of the same principal. Where no tenant is configured, the
+    /// records move to the key's directory, so that its next client finds them.
+    pub(crate) fn set_api_key(&self, api_key: &str) {
+        if self.config.tenant.as_ref().is_some_and(|tenant| !tenant.trim().is_empty()) {
+            return;
+        }
+        // Started with the former key, it knows where to move from.
+        if let (Ok(writer), Ok(root)) = (self.writer(), self.root()) {
+            let (base_url, api_key) = (self.base_url(), api_key.to_owned());
+            let _ = writer.send(Job::Move { root, base_url, api_key });
+        }
+        api_key.clone_into(&mut self.api_key.lock());
+    }
+
     pub(crate) fn stats(&self) -> JournalStats {
         self.health.stats(self.clock.now_ms())
     }
@@ -161,6 +210,11 @@ impl Journal {
     pub(crate) fn idle(&self) -> usize {
         let claims = self.claims.lock();
         self.health.idle(|name| claims.contains(name))
+    }
+
+    /// Whether the record of `id` is unresolved, as far as this client has seen.
+    pub(crate) fn holds(&self, id: &ReservationId) -> bool {
+        self.health.holds(&identity::file_name(id.as_str()))
     }
 
     /// The right to settle a record, unless somebody has it.
@@ -194,13 +248,15 @@ impl Journal {
         let root = self.root()?;
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
         let (health, nonce, sync) = (Arc::clone(&self.health), self.nonce, self.sync);
+        let api_key = self.api_key.lock().clone();
         let (sender, jobs) = mpsc::channel();
         let work = move || {
-            let CyclesConfig { base_url, api_key, tenant, .. } = &config;
+            let CyclesConfig { base_url, tenant, .. } = &config;
             let path =
-                |spelling: &str| directory::path_for(&root, spelling, api_key, tenant.as_deref());
+                |spelling: &str| directory::path_for(&root, spelling, &api_key, tenant.as_deref());
             let normalised = identity::normalised(base_url);
-            let other = (normalised != *base_url).then(|| path(base_url));
+            let other: Vec<_> =
+                (normalised != *base_url).then(|| path(base_url)).into_iter().collect();
             let disk = Box::new(storage::Disk);
             let directory = Directory::new(disk, path(&normalised), sync, nonce);
             Writer::new(directory, other, clock, health).run(&jobs);

@@ -21,8 +21,11 @@
 //! settlement. [`document`] is the surface that those packages dress.
 
 mod builder;
+mod circuit;
 mod client;
 mod config;
+mod credentials;
+mod deadline;
 pub mod document;
 mod error;
 mod guard;
@@ -34,14 +37,18 @@ mod lifecycle;
 mod nested;
 mod pending;
 mod replay;
+mod report;
 mod schedule;
 mod settings;
 mod settlement;
+mod shutdown;
 mod spend;
 mod stream;
+mod unreachable;
 mod vars;
 
 pub use builder::CyclesClientBuilder;
+pub use circuit::CircuitState;
 pub use client::CyclesClient;
 pub use config::CyclesConfig;
 pub use error::{Error, ErrorReport, TransportError};
@@ -51,8 +58,11 @@ pub use http::HttpAuthority;
 pub use journal::{JournalStats, JournalSync};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
 pub use nested::Nested;
+pub use report::{SettlementOutcome, SettlementReport};
+pub use settings::SettlementMode;
 pub use settlement::Settlement;
 pub use stream::{Flow, OnLimit, StreamOptions, StreamReservation, StreamUsage};
+pub use unreachable::{OnUnreachable, UnseenWork};
 pub use vars::TimeUnit;
 
 /// Requests, responses and values, as they stand on the wire.

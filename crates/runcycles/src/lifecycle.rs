@@ -144,6 +144,8 @@ pub struct GuardContext {
     pub trace_id: String,
     /// The reservation of the call that this one is inside of.
     pub parent_reservation_id: Option<ReservationId>,
+    /// Whether the authority could not be asked, so that nothing is held.
+    pub unseen: bool,
 }
 
 impl GuardContext {
@@ -158,6 +160,7 @@ impl GuardContext {
             balances: guard.balances().to_vec(),
             trace_id: guard.trace_id().to_owned(),
             parent_reservation_id: guard.parent_reservation_id().cloned(),
+            unseen: guard.is_unseen(),
         }
     }
 }

@@ -1,26 +1,36 @@
 //! Goes on with what the journal holds: when a client starts, on a timer, and
 //! when a flush asks for it.
 
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cycles_protocol::{Clock, ErrorKind};
+use futures_util::future::{Either, select};
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::client::{CyclesClient, Inner};
 use crate::journal::Journal;
-use crate::settlement::Settlement;
 use crate::spend::{Spend, Tried};
 
 /// Records tried at once: an authority that comes back is not run over.
 const CONCURRENCY: usize = 4;
 
-/// The task that replays on a timer, tagged with the process that runs it.
+/// Longest pause between a reason to replay and the replay: processes that learn
+/// of a new key together spread.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// The task that replays on a timer, and when there is a reason to.
 #[derive(Debug, Default)]
-pub(crate) struct Replay(Mutex<Option<(u32, JoinHandle<()>)>>);
+pub(crate) struct Replay {
+    /// Tagged with the process that runs it.
+    task: Mutex<Option<(u32, JoinHandle<()>)>>,
+    woken: Arc<Notify>,
+}
 
 impl Replay {
     /// Starts, unless it runs already or there is no runtime to run in.
@@ -29,35 +39,55 @@ impl Replay {
             return;
         }
         let pid = std::process::id();
-        let mut slot = self.0.lock();
+        let mut slot = self.task.lock();
         if slot.as_ref().is_some_and(|(owner, task)| *owner == pid && !task.is_finished()) {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
         let clock = Arc::clone(client.clock());
         let every = client.config().retry_enabled.then_some(client.config().retry_max_delay);
-        let task = runtime.spawn(keep_up(client.downgrade(), clock, every));
+        let woken = Arc::clone(&self.woken);
+        let task = runtime.spawn(keep_up(client.downgrade(), clock, every, woken));
         // A parent's task is leaked: its runtime is not in this process.
         std::mem::forget(slot.replace((pid, task)));
     }
-}
 
-impl Drop for Replay {
-    fn drop(&mut self) {
-        match self.0.get_mut().take() {
+    /// What was refused may be accepted now: everything is tried soon.
+    pub(crate) fn wake(&self, client: &CyclesClient) {
+        self.woken.notify_one();
+        self.start(client);
+    }
+
+    /// Ends the task; what it was trying stays in the journal.
+    pub(crate) fn stop(&self) {
+        match self.task.lock().take() {
             Some((owner, task)) if owner == std::process::id() => task.abort(),
             inherited => std::mem::forget(inherited),
         }
     }
 }
 
-async fn keep_up(client: Weak<Inner>, clock: Arc<dyn Clock>, every: Option<Duration>) {
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn keep_up(
+    client: Weak<Inner>,
+    clock: Arc<dyn Clock>,
+    every: Option<Duration>,
+    woken: Arc<Notify>,
+) {
     while let Some(inner) = client.upgrade() {
         pass(&CyclesClient::from_shared(inner)).await;
         let Some(every) = every else { return };
         // Between half the pause and the whole: processes that started together spread.
         let pause = every.mul_f64(0.5 + fastrand::f64() / 2.0);
-        clock.sleep_until(clock.monotonic() + pause).await;
+        let timer = clock.sleep_until(clock.monotonic() + pause);
+        if let Either::Right(_) = select(timer, pin!(woken.notified())).await {
+            clock.sleep_until(clock.monotonic() + SPREAD.mul_f64(fastrand::f64())).await;
+        }
     }
 }
 
@@ -65,7 +95,9 @@ async fn keep_up(client: Weak<Inner>, clock: Arc<dyn Clock>, every: Option<Durat
 pub(crate) async fn pass(client: &CyclesClient) {
     let Some(journal) = client.journal() else { return };
     let reachable = &Mutex::new(true);
-    stream::iter(journal.names().await)
+    let names = journal.names().await;
+    client.unseen().forget_what_others_booked(journal);
+    stream::iter(names)
         .for_each_concurrent(CONCURRENCY, |name| async move {
             // Nobody there: the rest would only wait for the same.
             if *reachable.lock() && !replay(client, journal, name).await {
@@ -82,15 +114,14 @@ async fn replay(client: &CyclesClient, journal: &Arc<Journal>, name: String) -> 
     let Some(claim) = journal.claim(name.clone()) else { return true };
     let Some(record) = journal.load(name).await else { return true };
     let mut spend = Spend::found(client, Arc::clone(journal), record, claim);
+    let id = spend.id().clone();
     if spend.is_early().await {
         return true;
     }
     match spend.attempt().await {
         Tried::Settled(settlement) => {
-            if let Settlement::Refused(error) = &settlement {
-                spend.warn(error, "settlement was refused; the spend is not booked");
-            }
             spend.resolve();
+            client.on_settlement().tell(&id, settlement);
             true
         }
         Tried::Unclear(error) => {
@@ -98,7 +129,8 @@ async fn replay(client: &CyclesClient, journal: &Arc<Journal>, name: String) -> 
             error.kind() != ErrorKind::Unreachable
         }
         Tried::Retained(error) => {
-            spend.retain(error).await;
+            let retained = spend.retain(error).await;
+            client.on_settlement().tell(&id, retained);
             true
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use backon::BackoffBuilder;
 use cycles_protocol::{
-    Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, ReleaseResponse, Retry,
+    Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, Operation, ReleaseResponse,
+    Retry,
 };
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
@@ -16,6 +17,8 @@ use tokio::sync::oneshot;
 use crate::client::CyclesClient;
 use crate::config::CyclesConfig;
 use crate::guard::Held;
+use crate::pending::Place;
+use crate::settings::SettlementMode;
 use crate::spend::{MAX_RETRY_AFTER, Spend, Tried};
 
 /// How a settlement stands.
@@ -28,8 +31,13 @@ pub enum Settlement {
     Inherited(Amount),
     /// Given back.
     Released(ReleaseResponse),
-    /// The lease had run out; booked as a direct debit with the same key.
+    /// The lease had run out, or the work was allowed unseen; booked as a direct
+    /// debit with the same key.
     RecoveredViaEvent(EventCreateResponse),
+    /// Written down, or in memory where there is no journal, and on its way in
+    /// the background; [`on_settlement`](crate::CyclesClientBuilder::on_settlement)
+    /// tells the outcome.
+    Queued,
     /// No clear answer yet, or refused until somebody changes a key or a budget
     /// while the journal keeps it; repeated in the background with the same key.
     Pending(Error),
@@ -37,36 +45,65 @@ pub enum Settlement {
     Refused(Error),
 }
 
-/// Commits: the first attempt is waited for (it is bounded by the attempt
-/// timeout), further ones run in the background with the same key.
-pub(crate) async fn commit(held: Held, request: CommitRequest) -> Settlement {
-    let client = held.client.clone();
-    let (answer, settled) = oneshot::channel();
-    detached(&client, async move { run(Spend::new(held, request).await, answer).await }).await;
-    settled.await.unwrap_or_else(|_| stopped())
+/// What a settlement's caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The first attempt, which its own time and `call_timeout` limit.
+    FirstAttempt,
+    /// What `settlement` says; the journal where no authority has seen the work,
+    /// since nobody answered just now.
+    AsConfigured,
+}
+
+impl Wait {
+    fn ends_with_the_queue(self, held: &Held) -> bool {
+        self == Self::AsConfigured
+            && (held.unseen || held.client.settlement_mode() == SettlementMode::Background)
+    }
+}
+
+/// Commits. Attempts after the first run in the background with the same key.
+pub(crate) async fn commit(held: Held, request: CommitRequest, wait: Wait) -> Settlement {
+    let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
+    one(client, queued, async move { Spend::new(held, request).await }).await
 }
 
 /// Books a spend whose reservation has settled without it, as a direct debit.
-pub(crate) async fn debit(held: Held, request: CommitRequest) -> Settlement {
-    let client = held.client.clone();
-    let (answer, settled) = oneshot::channel();
-    detached(&client, async move { run(Spend::late(held, request).await, answer).await }).await;
-    settled.await.unwrap_or_else(|_| stopped())
+pub(crate) async fn debit(held: Held, request: CommitRequest, wait: Wait) -> Settlement {
+    let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
+    one(client, queued, async move { Spend::late(held, request).await }).await
+}
+
+async fn one(
+    client: CyclesClient,
+    queued: bool,
+    spend: impl Future<Output = Spend> + Send + 'static,
+) -> Settlement {
+    let (caller, settled) = Caller::new();
+    detached(&client, async move { proceed(spend.await, caller, queued).await }).await;
+    let settled = async { settled.await.map_err(|_| stopped()) };
+    client.bounded(Operation::Commit, settled).await.unwrap_or_else(Settlement::Pending)
 }
 
 /// As [`commit`], for one spend on many reservations.
-pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>) -> Vec<Settlement> {
+pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) -> Vec<Settlement> {
     let Some(client) = parts.first().map(|(held, _)| held.client.clone()) else {
         return Vec::new();
     };
-    let (answers, settled): (Vec<_>, Vec<_>) = parts.iter().map(|_| oneshot::channel()).unzip();
+    let queued: Vec<_> = parts.iter().map(|(held, _)| wait.ends_with_the_queue(held)).collect();
+    let (callers, settled): (Vec<_>, Vec<_>) = parts.iter().map(|_| Caller::new()).unzip();
     let work = async move {
         let spends = Spend::parts(parts).await;
-        join_all(spends.into_iter().zip(answers).map(|(spend, answer)| run(spend, answer))).await;
+        let parts = spends.into_iter().zip(callers).zip(queued);
+        join_all(parts.map(|((spend, caller), queued)| proceed(spend, caller, queued))).await;
     };
     detached(&client, work).await;
-    let settled = join_all(settled).await;
-    settled.into_iter().map(|settlement| settlement.unwrap_or_else(|_| stopped())).collect()
+    let one = |settled: oneshot::Receiver<Settlement>| {
+        let settled = async { settled.await.map_err(|_| stopped()) };
+        client.bounded(Operation::Commit, settled)
+    };
+    let settled = join_all(settled.into_iter().map(one)).await;
+    settled.into_iter().map(|settled| settled.unwrap_or_else(Settlement::Pending)).collect()
 }
 
 /// A caller that goes away (a cancelled task) must not stop a commit whose
@@ -84,21 +121,84 @@ async fn detached(client: &CyclesClient, work: impl Future<Output = ()> + Send +
     }
 }
 
-fn stopped() -> Settlement {
-    Settlement::Pending(Error::internal("settlement was stopped by the runtime's shutdown"))
+fn stopped() -> Error {
+    Error::internal("settlement was stopped by the runtime's shutdown")
 }
 
-async fn run(mut spend: Spend, answer: oneshot::Sender<Settlement>) {
-    let error = match spend.attempt().await {
-        Tried::Settled(settlement) => {
-            spend.resolve();
-            let _ = answer.send(settlement);
-            return;
+/// Who is told how a settlement stands: the caller while there is one, else
+/// whoever listens to `on_settlement`.
+struct Caller(Option<oneshot::Sender<Settlement>>);
+
+impl Caller {
+    fn new() -> (Self, oneshot::Receiver<Settlement>) {
+        let (waiting, settled) = oneshot::channel();
+        (Self(Some(waiting)), settled)
+    }
+
+    /// The caller goes on; what comes is reported.
+    fn let_go(&mut self, meanwhile: Settlement) {
+        if let Some(waiting) = self.0.take() {
+            let _ = waiting.send(meanwhile);
         }
-        Tried::Retained(error) => {
-            let _ = answer.send(spend.retain(error).await);
-            return;
+    }
+
+    /// It was booked or refused for good.
+    fn settled(&mut self, spend: Spend, settlement: Settlement) {
+        let told = self.told(settlement);
+        if let Err(settlement) = told {
+            spend.client().on_settlement().tell(spend.id(), settlement);
         }
+        spend.resolve();
+    }
+
+    /// It is refused until somebody acts.
+    async fn retained(&mut self, spend: Spend, error: Error) {
+        let (client, id) = (spend.client().clone(), spend.id().clone());
+        if let Err(settlement) = self.told(spend.retain(error).await) {
+            client.on_settlement().tell(&id, settlement);
+        }
+    }
+
+    /// Answers what nobody waits for any more.
+    fn told(&mut self, settlement: Settlement) -> Result<(), Settlement> {
+        match self.0.take() {
+            Some(waiting) => waiting.send(settlement),
+            None => Err(settlement),
+        }
+    }
+}
+
+async fn proceed(spend: Spend, caller: Caller, queued: bool) {
+    if queued { queue(spend, caller).await } else { run(spend, caller, None).await }
+}
+
+/// Lets the caller go once the spend is written down or has a place in memory.
+async fn queue(mut spend: Spend, mut caller: Caller) {
+    match spend.client().pending().place() {
+        Some(place) => {
+            caller.let_go(Settlement::Queued);
+            run(spend, caller, Some(place)).await;
+        }
+        // Too many at once: the disk remembers, and its replay goes on.
+        None if spend.is_on_disk() => {
+            spend.keep().await;
+            caller.let_go(Settlement::Queued);
+        }
+        // Whoever spends faster than is booked waits.
+        None => run(spend, caller, None).await,
+    }
+}
+
+async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
+    let turn = match &place {
+        Some(_) => Some(spend.client().pending().turn().await),
+        None => None,
+    };
+    let outcome = spend.attempt().await;
+    drop(turn);
+    let error = match outcome {
+        Tried::Settled(settlement) => return caller.settled(spend, settlement),
+        Tried::Retained(error) => return caller.retained(spend, error).await,
         Tried::Unclear(error) => error,
     };
     // Read before the caller goes on: a caller that moves the clock must not
@@ -110,9 +210,12 @@ async fn run(mut spend: Spend, answer: oneshot::Sender<Settlement>) {
         &error,
         if retries { "settlement is unclear, repeating" } else { "settlement is unclear" },
     );
-    let _ = answer.send(Settlement::Pending(error.clone()));
-    if retries {
-        repeat(spend, error, answered).await;
+    caller.let_go(Settlement::Pending(error.clone()));
+    let place = place.or_else(|| spend.client().pending().place());
+    // Without a place in memory it is the journal's to repeat.
+    if retries && (place.is_some() || !spend.is_on_disk()) {
+        repeat(spend, caller, error, answered).await;
+        drop(place);
     }
 }
 
@@ -120,7 +223,7 @@ async fn run(mut spend: Spend, answer: oneshot::Sender<Settlement>) {
 /// spend that happened is never given up. What is on disk is left to the
 /// journal's replay once the delays have grown, which bounds how many are
 /// tried at once.
-async fn repeat(mut spend: Spend, mut error: Error, mut answered: Duration) {
+async fn repeat(mut spend: Spend, mut caller: Caller, mut error: Error, mut answered: Duration) {
     let config = spend.client().config().clone();
     let clock = Arc::clone(spend.client().clock());
     let mut delays = Delays::new(&config);
@@ -134,22 +237,13 @@ async fn repeat(mut spend: Spend, mut error: Error, mut answered: Duration) {
             return;
         }
         clock.sleep_until(answered + wait).await;
+        let turn = spend.client().pending().turn().await;
         let outcome = spend.attempt().await;
+        drop(turn);
         answered = clock.monotonic();
         match outcome {
-            Tried::Settled(settlement) => {
-                if let Settlement::Refused(refusal) = &settlement {
-                    spend.warn(refusal, "settlement was refused; the spend is not booked");
-                }
-                spend.resolve();
-                return;
-            }
-            Tried::Retained(refusal) => {
-                if let Settlement::Refused(refusal) = spend.retain(refusal).await {
-                    tracing::error!(%refusal, "settlement was refused; the spend is not booked");
-                }
-                return;
-            }
+            Tried::Settled(settlement) => return caller.settled(spend, settlement),
+            Tried::Retained(refusal) => return caller.retained(spend, refusal).await,
             Tried::Unclear(again) => {
                 spend.park(&again).await;
                 error = again;
@@ -158,9 +252,35 @@ async fn repeat(mut spend: Spend, mut error: Error, mut answered: Duration) {
     }
 }
 
+/// Gives everything back.
+pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) -> Settlement {
+    let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
+    let (mut caller, settled) = Caller::new();
+    let work = async move {
+        let place = if queued { held.client.pending().place() } else { None };
+        let turn = match &place {
+            Some(_) => {
+                caller.let_go(Settlement::Queued);
+                Some(held.client.pending().turn().await)
+            }
+            None => None,
+        };
+        let outcome = release(&held, reason).await;
+        drop(turn);
+        // Not a spend: a failed release is logged, and the hold ends with its lease.
+        caller.let_go(outcome);
+    };
+    detached(&client, work).await;
+    let settled = async { settled.await.map_err(|_| stopped()) };
+    client.bounded(Operation::Release, settled).await.unwrap_or_else(Settlement::Pending)
+}
+
 /// Releases: one attempt, repeated once when the answer was unclear. After that
 /// the hold ends with its lease.
-pub(crate) async fn release(held: &Held, reason: Option<String>) -> Settlement {
+async fn release(held: &Held, reason: Option<String>) -> Settlement {
+    if held.unseen {
+        return held.abandon();
+    }
     let request = Held::release_request(reason);
     let mut outcome = release_once(held, request.clone()).await;
     if let Settlement::Pending(_) = outcome {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_protocol::{
-    CommitRequest, Conforms, Error, ErrorCode, ErrorKind, EventCreateRequest, Operation,
+    Amount, CommitRequest, Conforms, Error, ErrorCode, ErrorKind, EventCreateRequest, Operation,
     RawRequest, ReservationId, Retry, conforms,
 };
 use serde_json::value::to_raw_value;
@@ -18,6 +18,9 @@ use crate::settlement::Settlement;
 
 /// Longest `Retry-After` that is kept to; longer ones are cut to it.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+/// The reason of an event that books work which was allowed unseen.
+const ALLOWED_WHILE_UNREACHABLE: &str = "ALLOWED_WHILE_UNREACHABLE";
 
 /// One try's result.
 pub(crate) enum Tried {
@@ -84,12 +87,30 @@ impl Spend {
         spends
     }
 
+    /// On its reservation; as a direct debit where no authority has seen it.
     fn on_reservation(held: Held, request: CommitRequest) -> Self {
+        let step = if held.unseen {
+            Step::Event(Box::new(event(&held, &request, ALLOWED_WHILE_UNREACHABLE)))
+        } else {
+            Step::Commit(request)
+        };
         Self {
             client: held.client.clone(),
             id: held.id.clone(),
             trace_id: held.trace_id.clone(),
-            form: Form::Unwritten { held, step: Step::Commit(request) },
+            form: Form::Unwritten { held, step },
+        }
+    }
+
+    /// Work that was allowed unseen, and what it cost.
+    fn unseen(&self) -> Option<(Held, Amount)> {
+        match &self.form {
+            Form::Unwritten { held, step: Step::Event(event) }
+                if held.unseen && held.id == self.id =>
+            {
+                Some((held.clone(), event.actual))
+            }
+            _ => None,
         }
     }
 
@@ -138,6 +159,18 @@ impl Spend {
 
     pub(crate) fn client(&self) -> &CyclesClient {
         &self.client
+    }
+
+    /// Whose spend it is.
+    pub(crate) fn id(&self) -> &ReservationId {
+        &self.id
+    }
+
+    /// Gives it a file of its own, where the journal's replay finds it.
+    pub(crate) async fn keep(&mut self) {
+        if let Form::Written(entry) = &mut self.form {
+            entry.keep().await;
+        }
     }
 
     /// Whether the journal goes on with it when this is dropped.
@@ -238,6 +271,7 @@ impl Spend {
 
     /// It was booked or refused for good: the journal forgets it.
     pub(crate) fn resolve(self) {
+        self.client.unseen().forget(&self.id);
         if let Form::Written(entry) = self.form {
             entry.journal.remove(&entry.record);
         }
@@ -266,6 +300,7 @@ impl Spend {
             );
             Settlement::Pending(error)
         } else {
+            self.client.unseen().forget(&self.id);
             Settlement::Refused(error)
         }
     }
@@ -300,8 +335,17 @@ fn later(now_ms: i64, wait: Duration) -> i64 {
 
 /// Writes spends into the journal at once, where there is one.
 async fn write_down(spends: Vec<&mut Spend>) {
+    let unseen: Vec<_> = spends.iter().filter_map(|spend| spend.unseen()).collect();
+    let on_disk = put(spends).await;
+    for (held, actual) in unseen {
+        held.spent_unseen(actual, on_disk);
+    }
+}
+
+/// Answers whether they are on disk.
+async fn put(spends: Vec<&mut Spend>) -> bool {
     let Some(journal) = spends.first().and_then(|spend| spend.client.journal()).cloned() else {
-        return;
+        return false;
     };
     let base_url = journal.base_url();
     let (spends, records): (Vec<_>, Vec<_>) = spends
@@ -314,6 +358,7 @@ async fn write_down(spends: Vec<&mut Spend>) {
         let journal = Arc::clone(&journal);
         spend.form = Form::Written(Entry { journal, record, on_disk, _claim: claim });
     }
+    on_disk
 }
 
 fn is_expired(error: &Error) -> bool {
@@ -349,7 +394,9 @@ fn can_be_undone(error: &Error, mode: Mode) -> bool {
 /// have separate key namespaces).
 fn event(held: &Held, commit: &CommitRequest, reason: &str) -> EventCreateRequest {
     let mut metadata = commit.metadata.clone().unwrap_or_default();
-    metadata.insert("recovered_reservation_id".to_owned(), held.id.as_str().into());
+    // An authority knows the ids of reservations only.
+    let id = if held.unseen { "unseen_id" } else { "recovered_reservation_id" };
+    metadata.insert(id.to_owned(), held.id.as_str().into());
     metadata.insert("recovery_reason".to_owned(), reason.into());
     EventCreateRequest::builder()
         .idempotency_key(commit.idempotency_key.clone())

@@ -67,11 +67,10 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
     }
 
     pub(crate) fn duration(&self, name: &str, into: &mut Duration) -> Result<(), Error> {
-        let with_unit = format!("{name}_MS");
-        if self.text(&with_unit).is_some() {
-            let mut ms = 0;
-            self.number::<u64>(&with_unit, &mut ms)?;
-            *into = Duration::from_millis(ms);
+        let mut new = None;
+        self.milliseconds(name, &mut new)?;
+        if let Some(new) = new {
+            *into = new;
             return Ok(());
         }
         let Some(text) = self.text(name) else { return Ok(()) };
@@ -88,6 +87,21 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
             TimeUnit::Seconds => "seconds",
         };
         *into = parsed.ok_or_else(|| self.unreadable(name, expected, &text))?;
+        Ok(())
+    }
+
+    /// A time whose name says its unit, as all newer ones do.
+    pub(crate) fn milliseconds(
+        &self,
+        name: &str,
+        into: &mut Option<Duration>,
+    ) -> Result<(), Error> {
+        let with_unit = format!("{name}_MS");
+        if self.text(&with_unit).is_some() {
+            let mut ms = 0;
+            self.number::<u64>(&with_unit, &mut ms)?;
+            *into = Some(Duration::from_millis(ms));
+        }
         Ok(())
     }
 

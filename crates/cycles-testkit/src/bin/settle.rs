@@ -2,7 +2,8 @@
 //!
 //! `settle BASE_URL API_KEY JOURNAL_DIR CALLS [CLOCK_MS]` makes guarded calls,
 //! flushes, prints one line of JSON and waits until its input ends. With
-//! `CLOCK_MS` its clock stands there.
+//! `CLOCK_MS` its clock stands there. Where `CALLS` is `endless`, one call says
+//! so and does not end. Calls go on unseen while the server cannot be asked.
 #![expect(clippy::print_stdout, reason = "a program talks on stdout")]
 
 use std::error::Error;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use cycles_testkit::ManualClock;
 use runcycles::models::Amount;
-use runcycles::{CyclesClient, WithCyclesConfig, with_cycles};
+use runcycles::{CyclesClient, OnUnreachable, WithCyclesConfig, with_cycles};
 
 /// What each call costs.
 const COST: i64 = 5;
@@ -28,14 +29,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = CyclesClient::builder(api_key, base_url)
         .tenant("acme")
         .journal_dir(journal)
+        .on_unreachable(OnUnreachable::Allow)
         .read_timeout(PATIENCE);
     if let [start_ms, ..] = clock {
         builder = builder.clock(Arc::new(ManualClock::starting_at(start_ms.parse()?)));
     }
     let client = builder.build();
+    let call = || WithCyclesConfig::new(Amount::tokens(COST)).action("llm", "m");
+    if calls == "endless" {
+        return Ok(with_cycles(&client, call(), |context| async move {
+            println!("{}", serde_json::json!({"running": context.reservation_id}));
+            std::future::pending().await
+        })
+        .await?);
+    }
     for _ in 0..calls.parse()? {
-        let call = WithCyclesConfig::new(Amount::tokens(COST)).action("llm", "m");
-        with_cycles(&client, call, |_| async { Ok(((), Amount::tokens(COST))) }).await?;
+        with_cycles(&client, call(), |_| async { Ok(((), Amount::tokens(COST))) }).await?;
     }
     let left = client.flush_pending_commits_with_timeout(PATIENCE).await;
     let stats = client.journal_stats();

@@ -11,6 +11,8 @@ use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
 use crate::journal::JournalSync;
 use crate::nested::Nested;
+use crate::settings::SettlementMode;
+use crate::unreachable::OnUnreachable;
 
 /// Settings of a client, as a document. Everything may be left out.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -36,6 +38,11 @@ pub struct ConfigDocument {
     pub journal_dir: Option<PathBuf>,
     pub journal_sync: Option<JournalSync>,
     pub nested: Option<Nested>,
+    pub settlement: Option<SettlementMode>,
+    pub call_timeout_ms: Option<u64>,
+    pub circuit_breaker_failures: Option<u32>,
+    pub circuit_breaker_cooldown_ms: Option<u64>,
+    pub on_unreachable: Option<OnUnreachable>,
 }
 
 impl From<CyclesClientBuilder> for ConfigDocument {
@@ -62,6 +69,11 @@ impl From<CyclesClientBuilder> for ConfigDocument {
             journal_dir: config.journal_dir,
             journal_sync: Some(settings.journal_sync),
             nested: Some(settings.nested),
+            settlement: Some(settings.settlement),
+            call_timeout_ms: settings.call_timeout.and_then(ms),
+            circuit_breaker_failures: Some(settings.circuit_breaker_failures),
+            circuit_breaker_cooldown_ms: ms(settings.circuit_breaker_cooldown),
+            on_unreachable: Some(settings.on_unreachable),
         }
     }
 }
@@ -96,8 +108,16 @@ impl ConfigDocument {
         config.journal_dir = self.journal_dir;
         config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         let mut builder = CyclesClientBuilder::new(config);
-        builder.settings.journal_sync = self.journal_sync.unwrap_or_default();
-        builder.settings.nested = self.nested.unwrap_or_default();
+        let settings = &mut builder.settings;
+        settings.journal_sync = self.journal_sync.unwrap_or_default();
+        settings.nested = self.nested.unwrap_or_default();
+        settings.settlement = self.settlement.unwrap_or_default();
+        settings.call_timeout = self.call_timeout_ms.map(Duration::from_millis);
+        settings.circuit_breaker_failures =
+            self.circuit_breaker_failures.unwrap_or(settings.circuit_breaker_failures);
+        set(&mut settings.circuit_breaker_cooldown, self.circuit_breaker_cooldown_ms);
+        settings.on_unreachable = self.on_unreachable.unwrap_or_default();
+        settings.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         Ok(builder)
     }
 

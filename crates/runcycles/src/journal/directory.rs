@@ -50,6 +50,12 @@ impl Directory {
         Self { storage, path, sync, nonce, written: 0, prepared: false }
     }
 
+    /// Goes on under another path; answers the former one.
+    pub(crate) fn move_to(&mut self, path: PathBuf) -> PathBuf {
+        self.prepared = false;
+        std::mem::replace(&mut self.path, path)
+    }
+
     /// Makes the directory, in a way that outlives a power failure.
     pub(crate) fn prepare(&mut self) -> io::Result<()> {
         self.storage.create_dir(&self.path)?;

@@ -18,6 +18,9 @@ pub struct JournalStats {
     pub oldest_age: Option<Duration>,
     /// Files that were set aside by this client because they can never be replayed.
     pub quarantined: usize,
+    /// Work that was allowed unseen and ended with its process, so that its cost
+    /// is unknown and not booked, as this client found it: `.lost` files.
+    pub lost: usize,
     /// Why spends are not written down at present; `None` while they are.
     pub degraded: Option<String>,
 }
@@ -39,6 +42,7 @@ struct Seen {
     /// When each unresolved record was written, by file name.
     unresolved: HashMap<String, i64>,
     quarantined: usize,
+    lost: usize,
     degraded: Option<String>,
 }
 
@@ -51,6 +55,7 @@ impl Health {
             depth: seen.unresolved.len(),
             oldest_age: age.map(Duration::from_millis),
             quarantined: seen.quarantined,
+            lost: seen.lost,
             degraded: seen.degraded.clone(),
         }
     }
@@ -58,6 +63,10 @@ impl Health {
     /// Unresolved records that `busy` does not know.
     pub(crate) fn idle(&self, busy: impl Fn(&str) -> bool) -> usize {
         self.0.lock().unresolved.keys().filter(|name| !busy(name)).count()
+    }
+
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.0.lock().unresolved.contains_key(name)
     }
 
     pub(crate) fn unresolved(&self, name: String, recorded_at_ms: i64) {
@@ -72,6 +81,10 @@ impl Health {
         let mut seen = self.0.lock();
         seen.unresolved.remove(name);
         seen.quarantined += 1;
+    }
+
+    pub(crate) fn lost(&self) {
+        self.0.lock().lost += 1;
     }
 
     /// What stands in files now; the rest is known only if `live`.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use cycles_protocol::Clock;
 use tokio::sync::oneshot;
 
-use super::directory::{self, Directory, Loaded};
+use super::directory::{self, Directory};
 use super::health::Health;
+use super::note;
 use super::record::Record;
 use super::segment::{self, Op, Segment};
-use super::storage::Listed;
 
 /// Records written at once.
 const MAX_BATCH: usize = 512;
@@ -50,6 +50,12 @@ pub(crate) enum Job {
     Load(String, oneshot::Sender<Option<Record>>),
     /// Everything asked for before is done.
     Finish(oneshot::Sender<()>),
+    /// Note that unseen work runs; in the segment only.
+    Note(Named, oneshot::Sender<Written>),
+    /// Everything gets its own file, now and from now on.
+    Close(oneshot::Sender<()>),
+    /// Another key takes the place of the one that names the directory.
+    Move { root: PathBuf, base_url: String, api_key: String },
 }
 
 /// New records of one spend, and who waits for them.
@@ -61,7 +67,7 @@ struct Group {
 
 /// Where the process's new records go first.
 #[derive(Debug)]
-enum Front {
+pub(super) enum Front {
     Unused,
     Segment(Segment),
     /// The file system cannot do it: records go to their own files.
@@ -70,32 +76,33 @@ enum Front {
 
 /// A record that stands in the segment only.
 #[derive(Debug)]
-struct Live {
-    bytes: Arc<[u8]>,
-    since: Duration,
+pub(super) struct Live {
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) since: Duration,
 }
 
 /// The thread's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) directory: Directory,
-    /// Another spelling of the same server's directory, to take over from.
-    pub(crate) other_spelling: Option<PathBuf>,
+    /// Directories to take over from: under another spelling of the server's
+    /// address, or of a key that was replaced.
+    pub(super) former: Vec<PathBuf>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<Health>,
-    front: Front,
-    live: HashMap<String, Live>,
+    pub(super) front: Front,
+    pub(super) live: HashMap<String, Live>,
 }
 
 impl Writer {
     pub(crate) fn new(
         directory: Directory,
-        other_spelling: Option<PathBuf>,
+        former: Vec<PathBuf>,
         clock: Arc<dyn Clock>,
         health: Arc<Health>,
     ) -> Self {
         let (front, live) = (Front::Unused, HashMap::new());
-        Self { directory, other_spelling, clock, health, front, live }
+        Self { directory, former, clock, health, front, live }
     }
 
     /// Works until the last client is gone.
@@ -119,7 +126,7 @@ impl Writer {
     }
 
     /// Runs of one kind are done together, in the order they were asked for.
-    fn batch(&mut self, jobs: Vec<Job>) {
+    pub(super) fn batch(&mut self, jobs: Vec<Job>) {
         let mut new = Vec::new();
         let mut removed = Vec::new();
         for job in jobs {
@@ -147,8 +154,18 @@ impl Writer {
             Job::Load(name, answer) => {
                 let _ = answer.send(self.load(&name));
             }
+            Job::Note(note, answer) => {
+                let _ = answer.send(self.note(note));
+            }
             Job::Finish(answer) => {
                 let _ = answer.send(());
+            }
+            Job::Close(answer) => {
+                self.close_segment();
+                let _ = answer.send(());
+            }
+            Job::Move { root, base_url, api_key } => {
+                self.move_to(directory::path_for(&root, &base_url, &api_key, None));
             }
             Job::Put(..) | Job::Remove(_) => {}
         }
@@ -159,7 +176,8 @@ impl Writer {
         if new.is_empty() && removed.is_empty() {
             return;
         }
-        let fits = self.append(&new, &removed);
+        let records: Vec<_> = new.iter().flat_map(|group| &group.records).collect();
+        let fits = self.append(&records, &removed);
         let since = self.clock.monotonic();
         for Group { records, answer } in new {
             let written = records.into_iter().try_for_each(|record| {
@@ -192,9 +210,8 @@ impl Writer {
     }
 
     /// Whether everything is in the segment now.
-    fn append(&mut self, new: &[Group], removed: &[String]) -> io::Result<bool> {
-        let records = new.iter().flat_map(|group| &group.records);
-        let puts = records.map(|record| Op::Put(&record.name, &record.bytes));
+    pub(super) fn append(&mut self, new: &[&Named], removed: &[String]) -> io::Result<bool> {
+        let puts = new.iter().map(|record| Op::Put(&record.name, &record.bytes));
         let in_segment = removed.iter().filter(|name| self.live.contains_key(*name));
         let ops: Vec<_> = puts.chain(in_segment.map(|name| Op::Remove(name))).collect();
         if ops.is_empty() {
@@ -271,6 +288,7 @@ impl Writer {
         let due: Vec<_> = self
             .live
             .iter()
+            .filter(|(name, _)| !note::is_note(name))
             .filter(|(_, live)| now.saturating_sub(live.since) >= age)
             .map(|(name, live)| Named { name: name.clone(), bytes: Arc::clone(&live.bytes) })
             .collect();
@@ -284,85 +302,14 @@ impl Writer {
     }
 
     /// Gives everything in the segment its own file.
-    fn close_segment(&mut self) {
+    pub(super) fn close_segment(&mut self) {
         self.promote_those_older_than(Duration::ZERO);
+        // Without a segment there is nothing to find them in.
+        self.live.retain(|name, _| !note::is_note(name));
         if let (Front::Segment(segment), true) = (&self.front, self.live.is_empty()) {
             // Left behind, it is read at the next start and removed then.
             let _ = self.directory.storage.remove(&segment.path);
         }
         self.front = Front::Unavailable;
-    }
-
-    fn list(&mut self) -> Vec<String> {
-        let listed = self.take_over().and_then(|()| self.directory.names());
-        match listed {
-            Ok(names) => {
-                let now = self.clock.now_ms();
-                self.health.listed(&names, now, |name| self.live.contains_key(name));
-                names
-            }
-            Err(error) => {
-                tracing::warn!(%error, directory = %self.directory.path.display(), "settlement journal cannot be read");
-                Vec::new()
-            }
-        }
-    }
-
-    /// Brings everything that others left behind into the standard files.
-    fn take_over(&mut self) -> io::Result<()> {
-        if let Some(other) = self.other_spelling.clone() {
-            self.directory.adopt(&other)?;
-        }
-        self.directory.reap(self.clock.now_ms())?;
-        for file in self.directory.storage.list(&self.directory.path)? {
-            if file.name.ends_with(segment::SUFFIX) {
-                self.take_over_segment(&file)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_over_segment(&mut self, listed: &Listed) -> io::Result<()> {
-        let path = self.directory.path.join(&listed.name);
-        if matches!(&self.front, Front::Segment(own) if own.path == path) {
-            return Ok(());
-        }
-        let mut file = match self.directory.storage.open(&path) {
-            // Another heir was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other?,
-        };
-        // A process locks its segment before it fills it, and counts on it only
-        // when it is full: until then it is left alone.
-        let age = self.clock.now_ms().saturating_sub(listed.modified_ms);
-        let is_being_made = !segment::is_full(&file)? && age < directory::ABANDONED_MS;
-        // A process that lives keeps its segment locked.
-        if is_being_made || file.try_lock().is_err() {
-            return Ok(());
-        }
-        for (name, bytes) in segment::unresolved(&mut file)? {
-            if !self.directory.exists(&name) {
-                self.directory.put(&name, &bytes)?;
-            }
-        }
-        self.directory.sync()?;
-        self.directory.storage.remove(&path)
-    }
-
-    fn load(&mut self, name: &str) -> Option<Record> {
-        match self.directory.load(name) {
-            Loaded::Record(record) => {
-                let recorded = record.recorded_at_ms.unwrap_or_else(|| self.clock.now_ms());
-                self.health.resolved(name);
-                self.health.unresolved(record.file_name(), recorded);
-                return Some(*record);
-            }
-            Loaded::Gone => self.health.resolved(name),
-            Loaded::Quarantined => self.health.quarantined(name),
-            Loaded::Unreadable(error) => {
-                tracing::warn!(%error, file = name, "settlement record cannot be read now; it is kept");
-            }
-        }
-        None
     }
 }

@@ -13,7 +13,7 @@ use super::usage::{Meter, StreamUsage};
 use crate::client::CyclesClient;
 use crate::guard::{Prepared, ReservationGuard};
 use crate::nested::Pool;
-use crate::settlement::{self, Settlement};
+use crate::settlement::{self, Settlement, Wait};
 
 /// Everything that the settlement of a stream needs but its holds.
 #[derive(Debug)]
@@ -111,10 +111,10 @@ async fn settle(shares: Vec<Prepared>) -> Vec<Settlement> {
     for share in shares {
         match share {
             Prepared::Commit(held, request) => commits.push((held, request)),
-            other => done.push(other.settle().await),
+            other => done.push(other.settle(Wait::AsConfigured).await),
         }
     }
-    let mut parts = settlement::commit_parts(commits).await;
+    let mut parts = settlement::commit_parts(commits, Wait::AsConfigured).await;
     parts.append(&mut done);
     parts
 }
@@ -164,7 +164,7 @@ fn booked(part: &Settlement) -> (i64, i64) {
         }
         Settlement::Inherited(charged) => (charged.amount, 0),
         Settlement::Released(response) => (0, response.released.amount),
-        Settlement::Pending(_) | Settlement::Refused(_) => (0, 0),
+        Settlement::Queued | Settlement::Pending(_) | Settlement::Refused(_) => (0, 0),
     }
 }
 
@@ -174,8 +174,9 @@ fn severity(settlement: &Settlement) -> u8 {
         Settlement::Inherited(_) => 1,
         Settlement::Committed(_) => 2,
         Settlement::RecoveredViaEvent(_) => 3,
-        Settlement::Pending(_) => 4,
-        Settlement::Refused(_) => 5,
+        Settlement::Queued => 4,
+        Settlement::Pending(_) => 5,
+        Settlement::Refused(_) => 6,
     }
 }
 
