@@ -33,14 +33,16 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    /// Starts, unless it runs already or there is no runtime to run in.
+    /// Starts, unless it has started in this process or there is no runtime to
+    /// run in.
     pub(crate) fn start(&self, client: &CyclesClient) {
         if client.journal().is_none() {
             return;
         }
         let pid = std::process::id();
         let mut slot = self.task.lock();
-        if slot.as_ref().is_some_and(|(owner, task)| *owner == pid && !task.is_finished()) {
+        let is_over = |task: &JoinHandle<()>| task.is_finished() && client.config().retry_enabled;
+        if slot.as_ref().is_some_and(|(owner, task)| *owner == pid && !is_over(task)) {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
@@ -55,6 +57,8 @@ impl Replay {
     /// What was refused may be accepted now: everything is tried soon.
     pub(crate) fn wake(&self, client: &CyclesClient) {
         self.woken.notify_one();
+        // Without a timer the task is over, and starts once more.
+        self.task.lock().take_if(|(_, task)| task.is_finished());
         self.start(client);
     }
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cycles_protocol::{Operation, RawRequest};
 use runcycles::models::Amount;
 use runcycles::{CyclesClient, JournalSync, WithCyclesConfig, with_cycles};
 use serde_json::json;
@@ -88,6 +89,10 @@ async fn without_retries_a_record_waits_for_a_start_or_a_flush() {
     let (server, journal) = (server().await, tempfile::tempdir().unwrap());
     let client = client(&server.uri(), journal.path(), false);
     spend(&client).await;
+    // Further calls are no start.
+    for _ in 0..10 {
+        client.send(RawRequest::new(Operation::Decide, b"{}".to_vec())).await.unwrap();
+    }
     assert_eq!(client.journal_stats().unwrap().depth, 1);
     assert_eq!(client.flush_pending_commits().await, 0);
     assert_eq!(client.journal_stats().unwrap().depth, 0);

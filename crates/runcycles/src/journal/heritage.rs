@@ -162,14 +162,17 @@ mod tests {
     }
 
     fn record(id: &str) -> Named {
-        let body = serde_json::value::to_raw_value(&serde_json::json!({"idempotency_key": "k"}));
-        let record = Record::event(ReservationId::new(id), "http://h", body.unwrap(), 1_000);
+        let body = serde_json::json!({"idempotency_key": "k"});
+        let body = serde_json::value::to_raw_value(&body).unwrap();
+        let record = Record::commit(ReservationId::new(id), "http://h", body.clone(), body, 1_000);
         Named { name: record.file_name(), bytes: record.write().unwrap().into() }
     }
 
     fn put(writer: &mut Writer, named: Named) -> bool {
         let (answer, mut written) = oneshot::channel();
-        writer.batch(vec![Job::Put(named, answer)]);
+        let is_note = note::is_note(&named.name);
+        let job = if is_note { Job::Note(named, answer) } else { Job::Put(vec![named], answer) };
+        writer.batch(vec![job]);
         written.try_recv().unwrap().is_ok()
     }
 
