@@ -16,10 +16,11 @@ use cycles_protocol::control::{
 use cycles_protocol::{Control, Error, Principal};
 
 use crate::Engine;
+use crate::store::KeyHash;
 
 impl Control for Engine {
     fn authenticate(&self, api_key: &str) -> Result<Principal, Error> {
-        self.authenticate_key(api_key)
+        self.authenticate_key(&KeyHash::of(api_key))
     }
 
     fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error> {

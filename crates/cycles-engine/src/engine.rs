@@ -111,8 +111,8 @@ impl Engine {
 
     /// The engine behind `api_key`, which is checked on every call as a server
     /// checks it.
-    pub fn local(&self, api_key: impl Into<String>) -> LocalAuthority {
-        LocalAuthority::new(self.clone(), api_key.into())
+    pub fn local(&self, api_key: impl AsRef<str>) -> LocalAuthority {
+        LocalAuthority::new(self.clone(), api_key.as_ref())
     }
 
     /// The clock that decides expiry.

@@ -4,26 +4,27 @@ use std::fmt;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest, CommitResponse,
-    Control, DecisionRequest, DecisionResponse, Error, EventCreateRequest, EventCreateResponse,
-    ExtendRequest, ExtendResponse, ListReservationsParams, RawRequest, RawResponse, ReleaseRequest,
-    ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
-    ReservationId, ReservationListResponse, dispatch,
+    Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
+    CommitResponse, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
+    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, RawRequest,
+    RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
+    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, dispatch,
 };
 
 use crate::Engine;
+use crate::store::KeyHash;
 
 /// An [`Engine`] behind one API key. The key is checked on every call, so it
 /// acts as a server would: an expired key is refused from that moment.
 #[derive(Clone)]
 pub struct LocalAuthority {
     engine: Engine,
-    api_key: String,
+    key: KeyHash,
 }
 
 impl LocalAuthority {
-    pub(crate) const fn new(engine: Engine, api_key: String) -> Self {
-        Self { engine, api_key }
+    pub(crate) fn new(engine: Engine, api_key: &str) -> Self {
+        Self { engine, key: KeyHash::of(api_key) }
     }
 
     /// The engine behind the key.
@@ -32,10 +33,21 @@ impl LocalAuthority {
     }
 
     fn by_key(&self, call: &Call) -> Result<Call, Error> {
-        match self.engine.authenticate(&self.api_key) {
-            Ok(principal) => Ok(call.clone().by(principal)),
-            Err(error) => Err(error.in_request(&call.request_id, &call.trace_id)),
-        }
+        Ok(call.clone().by(self.engine.authenticate_key(&self.key)?))
+    }
+
+    /// Runs an operation when its future is polled, as the key's principal.
+    fn run<'a, T: 'a>(
+        &'a self,
+        call: &'a Call,
+        operation: impl FnOnce(&Engine, &Call) -> Result<T, Error> + Send + 'a,
+    ) -> Answered<'a, T> {
+        Box::pin(async move {
+            self.by_key(call)
+                .and_then(|call| operation(&self.engine, &call))
+                .map(Answer::local)
+                .map_err(|error| error.in_request(&call.request_id, &call.trace_id))
+        })
     }
 }
 
@@ -52,7 +64,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        Box::pin(async move { self.engine.create_reservation(&self.by_key(call)?, request).await })
+        self.run(call, move |engine, call| engine.create_reservation_now(call, request))
     }
 
     fn commit<'a>(
@@ -61,7 +73,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        Box::pin(async move { self.engine.commit(&self.by_key(call)?, id, request).await })
+        self.run(call, move |engine, call| engine.commit_now(call, id, request))
     }
 
     fn release<'a>(
@@ -70,7 +82,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ReleaseRequest,
     ) -> Answered<'a, ReleaseResponse> {
-        Box::pin(async move { self.engine.release(&self.by_key(call)?, id, request).await })
+        self.run(call, move |engine, call| engine.release_now(call, id, request))
     }
 
     fn extend<'a>(
@@ -79,7 +91,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
-        Box::pin(async move { self.engine.extend(&self.by_key(call)?, id, request).await })
+        self.run(call, move |engine, call| engine.extend_now(call, id, request))
     }
 
     fn decide<'a>(
@@ -87,7 +99,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
-        Box::pin(async move { self.engine.decide(&self.by_key(call)?, request).await })
+        self.run(call, move |engine, call| engine.decide_now(call, request))
     }
 
     fn create_event<'a>(
@@ -95,7 +107,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
-        Box::pin(async move { self.engine.create_event(&self.by_key(call)?, request).await })
+        self.run(call, move |engine, call| engine.create_event_now(call, request))
     }
 
     fn get_balances<'a>(
@@ -103,7 +115,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         params: BalanceParams,
     ) -> Answered<'a, BalanceResponse> {
-        Box::pin(async move { self.engine.get_balances(&self.by_key(call)?, params).await })
+        self.run(call, move |engine, call| engine.get_balances_now(call, &params))
     }
 
     fn list_reservations<'a>(
@@ -111,7 +123,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         params: ListReservationsParams,
     ) -> Answered<'a, ReservationListResponse> {
-        Box::pin(async move { self.engine.list_reservations(&self.by_key(call)?, params).await })
+        self.run(call, move |engine, call| engine.list_reservations_now(call, &params))
     }
 
     fn get_reservation<'a>(
@@ -119,7 +131,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         id: &'a ReservationId,
     ) -> Answered<'a, ReservationDetail> {
-        Box::pin(async move { self.engine.get_reservation(&self.by_key(call)?, id).await })
+        self.run(call, move |engine, call| engine.get_reservation_now(call, id))
     }
 
     fn send<'a>(
@@ -130,7 +142,9 @@ impl Authority for LocalAuthority {
         Box::pin(async move {
             Ok(match self.by_key(call) {
                 Ok(call) => dispatch::dispatch(&self.engine, &call, request).await,
-                Err(error) => dispatch::refuse(call, &error),
+                Err(error) => {
+                    dispatch::refuse(call, &error.in_request(&call.request_id, &call.trace_id))
+                }
             })
         })
     }

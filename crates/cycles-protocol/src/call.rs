@@ -98,12 +98,18 @@ impl Call {
     /// A call with fresh ids by nobody in particular.
     #[must_use]
     pub fn new(random: &dyn Random) -> Self {
+        Self::within_trace(random, crate::trace::fresh(random))
+    }
+
+    /// A call with a fresh id within the trace `trace_id`.
+    #[must_use]
+    pub fn within_trace(random: &dyn Random, trace_id: impl Into<String>) -> Self {
         let mut bytes = [0; 16];
         random.fill(&mut bytes);
         Self {
             principal: Principal::default(),
             request_id: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
-            trace_id: crate::trace::fresh(random),
+            trace_id: trace_id.into(),
             deadline: None,
         }
     }

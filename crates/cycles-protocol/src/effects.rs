@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the system's clock is implemented here")]
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -101,7 +102,7 @@ impl Random for UniqueIds {
     }
 }
 
-/// The operating system's randomness.
+/// The operating system's randomness, asked for in pieces that serve many keys.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRandom;
 
@@ -110,13 +111,68 @@ impl Random for SystemRandom {
     /// When the operating system has no randomness to give; nothing that spends
     /// money should go on then.
     fn fill(&self, bytes: &mut [u8]) {
-        getrandom::fill(bytes).expect("the operating system provides randomness");
+        if bytes.len() > Supply::SIZE {
+            return from_system(bytes);
+        }
+        SUPPLY.with_borrow_mut(|supply| supply.take(bytes));
+    }
+}
+
+fn from_system(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system provides randomness");
+}
+
+thread_local! {
+    static SUPPLY: RefCell<Supply> = const { RefCell::new(Supply::EMPTY) };
+}
+
+/// Randomness that has not been given out. A forked process must not give out
+/// its parent's: two spends would have one key.
+struct Supply {
+    owner: u32,
+    given: usize,
+    bytes: [u8; Self::SIZE],
+}
+
+impl Supply {
+    const SIZE: usize = 256;
+    const EMPTY: Self = Self { owner: 0, given: Self::SIZE, bytes: [0; Self::SIZE] };
+
+    fn take(&mut self, into: &mut [u8]) {
+        let owner = std::process::id();
+        if self.owner != owner || Self::SIZE - self.given < into.len() {
+            from_system(&mut self.bytes);
+            (self.owner, self.given) = (owner, 0);
+        }
+        let given = &mut self.bytes[self.given..self.given + into.len()];
+        into.copy_from_slice(given);
+        given.fill(0);
+        self.given += into.len();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn randomness_is_given_out_once_in_pieces_of_any_size() {
+        let mut seen = std::collections::HashSet::new();
+        for size in [16, 8, 256, 300, 16, 255, 24].into_iter().cycle().take(700) {
+            let mut bytes = vec![0; size];
+            SystemRandom.fill(&mut bytes);
+            assert!(seen.insert(bytes));
+        }
+    }
+
+    #[test]
+    fn a_forked_process_asks_for_randomness_of_its_own() {
+        let mut supply = Supply { owner: 0, given: 0, bytes: [7; Supply::SIZE] };
+        let mut bytes = [0; 16];
+        supply.take(&mut bytes);
+        assert_ne!(bytes, [7; 16]);
+        assert_eq!(supply.bytes[..16], [0; 16], "what was given out is forgotten");
+    }
 
     #[test]
     fn unique_ids_differ_within_and_between_sequences() {

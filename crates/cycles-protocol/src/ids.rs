@@ -1,5 +1,6 @@
 //! Ids: one type each, so that they cannot be swapped.
 
+use crate::effects::{Random, SystemRandom};
 use crate::wire::wire_id;
 
 wire_id! {
@@ -19,9 +20,10 @@ wire_id! {
 impl IdempotencyKey {
     /// A fresh random key (UUID version 4).
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the method that the lint recommends")]
     pub fn random() -> Self {
-        Self::new(uuid::Uuid::new_v4().to_string())
+        let mut bytes = [0; 16];
+        SystemRandom.fill(&mut bytes);
+        Self::new(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 }
 

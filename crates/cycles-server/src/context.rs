@@ -73,7 +73,7 @@ fn identify(app: &AppState, headers: &HeaderMap) -> Call {
 /// The panic's message stays in the log: it may hold what callers must not see.
 fn panicked(app: &AppState, request_id: &HeaderValue, trace_id: &HeaderValue) -> Response {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
-    let mut call = Call::new(app.random()).in_trace(text(trace_id));
+    let mut call = Call::within_trace(app.random(), text(trace_id));
     call.request_id = text(request_id);
     let error = Error::new(
         ErrorCode::InternalError,

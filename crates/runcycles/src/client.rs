@@ -185,7 +185,7 @@ impl CyclesClient {
 
     /// A call within a trace.
     pub(crate) fn call(&self, trace_id: &str) -> Call {
-        Call::new(&*self.inner.random).in_trace(trace_id)
+        Call::within_trace(&*self.inner.random, trace_id)
     }
 
     pub(crate) fn fresh_call(&self) -> Call {

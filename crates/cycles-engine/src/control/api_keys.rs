@@ -6,7 +6,7 @@ use cycles_protocol::control::{ApiKeyCreateRequest, ApiKeyCreateResponse, Tenant
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Error, ErrorCode, Permission, Principal};
 
-use crate::store::ApiKey;
+use crate::store::{ApiKey, KeyHash};
 use crate::{Engine, ids, limits, time};
 use cycles_protocol::ScopeFilter;
 
@@ -16,10 +16,10 @@ const SECRET_PREFIX: &str = "cyc_live_";
 const SHOWN_PREFIX: usize = 14;
 
 impl Engine {
-    pub(super) fn authenticate_key(&self, secret: &str) -> Result<Principal, Error> {
+    pub(crate) fn authenticate_key(&self, key: &KeyHash) -> Result<Principal, Error> {
         let now = self.clock().now_ms();
         self.keys()
-            .find(secret)
+            .find(key)
             .filter(|key| key.expires_at.is_none_or(|expires_at| now <= expires_at))
             .map(|key| key.principal.clone())
             .ok_or_else(|| {

@@ -16,9 +16,30 @@ pub(crate) struct ApiKey {
     pub(crate) expires_at: Option<i64>,
 }
 
-type Hash = [u8; 32];
+/// What is kept of a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct KeyHash([u8; 32]);
+
 type Prefix = [u8; 8];
-type Bucket = Vec<(Hash, Arc<ApiKey>)>;
+type Bucket = Vec<(KeyHash, Arc<ApiKey>)>;
+
+impl KeyHash {
+    pub(crate) fn of(secret: &str) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    fn prefix(&self) -> Prefix {
+        let mut prefix = [0; 8];
+        prefix.copy_from_slice(&self.0[..8]);
+        prefix
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyHash")
+    }
+}
 
 /// All keys. They are found by the first bytes of the secret's hash, which say
 /// nothing about the secret, and compared whole in constant time.
@@ -28,9 +49,9 @@ pub(crate) struct Keys(RwLock<HashMap<Prefix, Bucket>>);
 impl Keys {
     /// Adds a key; `false` when the secret is taken.
     pub(crate) fn insert(&self, secret: &str, key: ApiKey) -> bool {
-        let hash = hash(secret);
+        let hash = KeyHash::of(secret);
         let mut keys = self.0.write();
-        let bucket = keys.entry(prefix(&hash)).or_default();
+        let bucket = keys.entry(hash.prefix()).or_default();
         if bucket.iter().any(|(known, _)| *known == hash) {
             return false;
         }
@@ -38,20 +59,9 @@ impl Keys {
         true
     }
 
-    pub(crate) fn find(&self, secret: &str) -> Option<Arc<ApiKey>> {
-        let hash = hash(secret);
+    pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
         let keys = self.0.read();
-        let mut bucket = keys.get(&prefix(&hash))?.iter();
-        bucket.find(|(known, _)| bool::from(known.ct_eq(&hash))).map(|(_, key)| Arc::clone(key))
+        let mut bucket = keys.get(&hash.prefix())?.iter();
+        bucket.find(|(known, _)| bool::from(known.0.ct_eq(&hash.0))).map(|(_, key)| Arc::clone(key))
     }
-}
-
-fn hash(secret: &str) -> Hash {
-    Sha256::digest(secret).into()
-}
-
-fn prefix(hash: &Hash) -> Prefix {
-    let mut prefix = [0; 8];
-    prefix.copy_from_slice(&hash[..8]);
-    prefix
 }
