@@ -5,12 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cycles_protocol::{
-    Authority, BalanceParams, BalanceResponse, Call, Clock, CommitRequest, CommitResponse,
-    Decision, DecisionRequest, DecisionResponse, Error as Refusal, ErrorCode, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation, Random,
-    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, Retry,
-    strict::Validate,
+    Authority, Call, Clock, Decision, Error as Refusal, ErrorCode, Operation, Random, RawRequest,
+    RawResponse, ReservationCreateRequest, ReservationCreateResponse, Retry, strict::Validate,
 };
 use parking_lot::Mutex;
 
@@ -21,10 +17,10 @@ use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
 use crate::heartbeat::OnFailure;
 use crate::idempotency;
-use crate::journal::{Journal, JournalStats};
+use crate::journal::Journal;
 use crate::nested::{Nesting, Source};
 use crate::pending::Pending;
-use crate::replay::{self, Replay};
+use crate::replay::Replay;
 use crate::report::OnSettlement;
 use crate::schedule::Attempt;
 use crate::settings::{Settings, SettlementMode};
@@ -286,7 +282,7 @@ impl CyclesClient {
         }
     }
 
-    async fn create_once_more_if_unclear(
+    pub(crate) async fn create_once_more_if_unclear(
         &self,
         call: &Call,
         request: &ReservationCreateRequest,
@@ -357,166 +353,6 @@ impl CyclesClient {
         }
         let (operation, call) = (request.operation, self.fresh_call());
         self.bounded(operation, self.inner.authority.send(&call, request)).await
-    }
-
-    /// Reserves budget without a guard.
-    ///
-    /// # Errors
-    /// [`Error::BudgetExceeded`], [`Error::Api`], [`Error::Transport`].
-    pub async fn create_reservation(
-        &self,
-        request: &ReservationCreateRequest,
-    ) -> Result<ReservationCreateResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.inner.config.subject());
-        let call = self.fresh_call();
-        let created = self.create_once_more_if_unclear(&call, &request);
-        Ok(self.bounded(Operation::CreateReservation, created).await?.0)
-    }
-
-    /// Commits a reservation.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::BudgetExceeded`] under `REJECT`, [`Error::Transport`].
-    pub async fn commit_reservation(
-        &self,
-        id: &ReservationId,
-        request: &CommitRequest,
-    ) -> Result<CommitResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.inner.authority.commit(&call, id, request.clone());
-        Ok(self.bounded(Operation::Commit, answer).await?.value)
-    }
-
-    /// Releases a reservation.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::Transport`].
-    pub async fn release_reservation(
-        &self,
-        id: &ReservationId,
-        request: &ReleaseRequest,
-    ) -> Result<ReleaseResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.inner.authority.release(&call, id, request.clone());
-        Ok(self.bounded(Operation::Release, answer).await?.value)
-    }
-
-    /// Extends a reservation's lease.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::Transport`].
-    pub async fn extend_reservation(
-        &self,
-        id: &ReservationId,
-        request: &ExtendRequest,
-    ) -> Result<ExtendResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.inner.authority.extend(&call, id, request.clone());
-        Ok(self.bounded(Operation::Extend, answer).await?.value)
-    }
-
-    /// Asks without holding.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::Transport`].
-    pub async fn decide(&self, request: &DecisionRequest) -> Result<DecisionResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.inner.config.subject());
-        let call = self.fresh_call();
-        let answer = self.inner.authority.decide(&call, request);
-        Ok(self.bounded(Operation::Decide, answer).await?.value)
-    }
-
-    /// Charges at once, without a reservation.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::BudgetExceeded`], [`Error::Transport`].
-    pub async fn create_event(
-        &self,
-        request: &EventCreateRequest,
-    ) -> Result<EventCreateResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.inner.config.subject());
-        let call = self.fresh_call();
-        let answer = self.inner.authority.create_event(&call, request);
-        Ok(self.bounded(Operation::CreateEvent, answer).await?.value)
-    }
-
-    /// Reads one page of balances.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] without any subject filter, [`Error::Api`], [`Error::Transport`].
-    pub async fn get_balances(&self, params: &BalanceParams) -> Result<BalanceResponse, Error> {
-        self.check_process()?;
-        if params.subject.levels().next().is_none() {
-            return Err(Error::Validation(
-                "at least one of tenant, workspace, app, workflow, agent, toolset is required"
-                    .to_owned(),
-            ));
-        }
-        let call = self.fresh_call();
-        let answer = self.inner.authority.get_balances(&call, params.clone());
-        Ok(self.bounded(Operation::GetBalances, answer).await?.value)
-    }
-
-    /// Lists one page of reservations.
-    ///
-    /// # Errors
-    /// [`Error::Api`], [`Error::Transport`].
-    pub async fn list_reservations(
-        &self,
-        params: &ListReservationsParams,
-    ) -> Result<ReservationListResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.inner.authority.list_reservations(&call, params.clone());
-        Ok(self.bounded(Operation::ListReservations, answer).await?.value)
-    }
-
-    /// Reads one reservation.
-    ///
-    /// # Errors
-    /// [`Error::Api`] with `RESERVATION_EXPIRED` (410) for an expired one.
-    pub async fn get_reservation(&self, id: &ReservationId) -> Result<ReservationDetail, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.inner.authority.get_reservation(&call, id);
-        Ok(self.bounded(Operation::GetReservation, answer).await?.value)
-    }
-
-    /// Tries everything that is not settled for certain, once, and waits for
-    /// what is under way, at most ten seconds; answers how many are left. What
-    /// is left stays in the journal.
-    pub async fn flush_pending_commits(&self) -> usize {
-        self.flush_pending_commits_with_timeout(Duration::from_secs(10)).await
-    }
-
-    /// As [`flush_pending_commits`](Self::flush_pending_commits), at most `timeout`.
-    pub async fn flush_pending_commits_with_timeout(&self, timeout: Duration) -> usize {
-        let work = async {
-            // First what nobody tries, then what others are trying, this pass's included.
-            replay::pass(self).await;
-            self.inner.pending.idle().await;
-            if let Some(journal) = self.journal() {
-                journal.finish().await;
-            }
-        };
-        let _ = tokio::time::timeout(timeout, work).await;
-        let kept = self.journal().map_or(0, |journal| journal.idle());
-        self.inner.pending.count() + kept
-    }
-
-    /// How the settlement journal stands; `None` without one.
-    #[must_use]
-    pub fn journal_stats(&self) -> Option<JournalStats> {
-        self.journal().map(|journal| journal.stats())
     }
 }
 

@@ -34,6 +34,7 @@ mod http;
 mod idempotency;
 mod journal;
 mod lifecycle;
+mod low_level;
 mod nested;
 mod pending;
 mod replay;
@@ -46,6 +47,7 @@ mod spend;
 mod stream;
 mod unreachable;
 mod vars;
+mod verdict;
 
 pub use builder::CyclesClientBuilder;
 pub use circuit::CircuitState;

@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::client::{CyclesClient, Inner};
 use crate::journal::Journal;
-use crate::spend::{Spend, Tried};
+use crate::spend::Spend;
+use crate::verdict::Tried;
 
 /// Records tried at once: an authority that comes back is not run over.
 const CONCURRENCY: usize = 4;

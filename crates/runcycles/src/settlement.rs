@@ -19,7 +19,8 @@ use crate::config::CyclesConfig;
 use crate::guard::Held;
 use crate::pending::Place;
 use crate::settings::SettlementMode;
-use crate::spend::{MAX_RETRY_AFTER, Spend, Tried};
+use crate::spend::{MAX_RETRY_AFTER, Spend};
+use crate::verdict::Tried;
 
 /// How a settlement stands.
 #[derive(Debug, Clone)]
@@ -254,6 +255,9 @@ async fn repeat(mut spend: Spend, mut caller: Caller, mut error: Error, mut answ
 
 /// Gives everything back.
 pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) -> Settlement {
+    if held.unseen {
+        return held.abandon();
+    }
     let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
     let (mut caller, settled) = Caller::new();
     let work = async move {
@@ -278,9 +282,6 @@ pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) ->
 /// Releases: one attempt, repeated once when the answer was unclear. After that
 /// the hold ends with its lease.
 async fn release(held: &Held, reason: Option<String>) -> Settlement {
-    if held.unseen {
-        return held.abandon();
-    }
     let request = Held::release_request(reason);
     let mut outcome = release_once(held, request.clone()).await;
     if let Settlement::Pending(_) = outcome {

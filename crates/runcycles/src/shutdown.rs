@@ -1,10 +1,43 @@
-//! Ends a client in good order.
+//! Flushes a client, and ends it in good order.
 
 use std::time::Duration;
 
 use crate::client::CyclesClient;
+use crate::journal::JournalStats;
+use crate::replay;
+
+/// For what the journal has to write after the flush.
+const CLOSING: Duration = Duration::from_secs(2);
 
 impl CyclesClient {
+    /// Tries everything that is not settled for certain, once, and waits for
+    /// what is under way, at most ten seconds; answers how many are left. What
+    /// is left stays in the journal.
+    pub async fn flush_pending_commits(&self) -> usize {
+        self.flush_pending_commits_with_timeout(Duration::from_secs(10)).await
+    }
+
+    /// As [`flush_pending_commits`](Self::flush_pending_commits), at most `timeout`.
+    pub async fn flush_pending_commits_with_timeout(&self, timeout: Duration) -> usize {
+        let work = async {
+            // First what nobody tries, then what others are trying, this pass's included.
+            replay::pass(self).await;
+            self.pending().idle().await;
+            if let Some(journal) = self.journal() {
+                journal.finish().await;
+            }
+        };
+        let _ = tokio::time::timeout(timeout, work).await;
+        let kept = self.journal().map_or(0, |journal| journal.idle());
+        self.pending().count() + kept
+    }
+
+    /// How the settlement journal stands; `None` without one.
+    #[must_use]
+    pub fn journal_stats(&self) -> Option<JournalStats> {
+        self.journal().map(|journal| journal.stats())
+    }
+
     /// Ends this client and its clones: no new work is taken, everything that is
     /// not settled for certain is tried once more, and what is left stands in
     /// the journal's standard files. Takes about `timeout` at most; answers how
@@ -22,6 +55,3 @@ impl CyclesClient {
         left
     }
 }
-
-/// For what the journal has to write after the flush.
-const CLOSING: Duration = Duration::from_secs(2);

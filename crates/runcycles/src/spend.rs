@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_protocol::{
-    Amount, CommitRequest, Conforms, Error, ErrorCode, ErrorKind, EventCreateRequest, Operation,
-    RawRequest, ReservationId, Retry, conforms,
+    Amount, CommitRequest, Conforms, Error, ErrorCode, EventCreateRequest, Operation, RawRequest,
+    ReservationId, conforms,
 };
 use serde_json::value::to_raw_value;
 
@@ -15,22 +15,13 @@ use crate::guard::Held;
 use crate::idempotency::header_key;
 use crate::journal::{Claim, Journal, Mode, Record, key_of};
 use crate::settlement::Settlement;
+use crate::verdict::{Tried, is_expired, judge};
 
 /// Longest `Retry-After` that is kept to; longer ones are cut to it.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 /// The reason of an event that books work which was allowed unseen.
 const ALLOWED_WHILE_UNREACHABLE: &str = "ALLOWED_WHILE_UNREACHABLE";
-
-/// One try's result.
-pub(crate) enum Tried {
-    /// Booked, or refused for good.
-    Settled(Settlement),
-    /// No clear answer: to be tried again.
-    Unclear(Error),
-    /// Refused until somebody changes a key or a budget.
-    Retained(Error),
-}
 
 /// A spend and how it is remembered.
 pub(crate) struct Spend {
@@ -361,35 +352,6 @@ async fn put(spends: Vec<&mut Spend>) -> bool {
     on_disk
 }
 
-fn is_expired(error: &Error) -> bool {
-    error.kind() == ErrorKind::Refused
-        && (error.code() == ErrorCode::ReservationExpired || error.status() == Some(410))
-}
-
-/// Only a refusal by the authority that nobody can undo is final.
-fn judge(error: Error, mode: Mode) -> Tried {
-    match error.retry() {
-        Retry::Never if error.kind() != ErrorKind::Refused || can_be_undone(&error, mode) => {
-            Tried::Retained(error)
-        }
-        Retry::Never => Tried::Settled(Settlement::Refused(error)),
-        _ => Tried::Unclear(error),
-    }
-}
-
-/// A key can be replaced; a budget that refuses a debit can be funded or thawed.
-fn can_be_undone(error: &Error, mode: Mode) -> bool {
-    match error.code() {
-        ErrorCode::Unauthorized | ErrorCode::Forbidden => true,
-        ErrorCode::BudgetExceeded
-        | ErrorCode::BudgetFrozen
-        | ErrorCode::BudgetClosed
-        | ErrorCode::OverdraftLimitExceeded
-        | ErrorCode::DebtOutstanding => mode == Mode::Event,
-        _ => matches!(error.status(), Some(401 | 403)),
-    }
-}
-
 /// The same spend as a direct debit, under the commit's key (the two endpoints
 /// have separate key namespaces).
 fn event(held: &Held, commit: &CommitRequest, reason: &str) -> EventCreateRequest {
@@ -407,45 +369,4 @@ fn event(held: &Held, commit: &CommitRequest, reason: &str) -> EventCreateReques
         .maybe_metrics(commit.metrics.clone())
         .metadata(metadata)
         .build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outcome(code: ErrorCode, mode: Mode) -> &'static str {
-        match judge(Error::new(code, "no"), mode) {
-            Tried::Settled(_) => "final",
-            Tried::Unclear(_) => "unclear",
-            Tried::Retained(_) => "retained",
-        }
-    }
-
-    #[test]
-    fn only_refusals_that_nobody_can_undo_are_final() {
-        use ErrorCode as E;
-        for (code, commit, event) in [
-            (E::ReservationFinalized, "final", "final"),
-            (E::IdempotencyMismatch, "final", "final"),
-            (E::InvalidRequest, "final", "final"),
-            (E::NotFound, "final", "final"),
-            (E::BudgetExceeded, "final", "retained"),
-            (E::BudgetFrozen, "final", "retained"),
-            (E::BudgetClosed, "final", "retained"),
-            (E::OverdraftLimitExceeded, "final", "retained"),
-            (E::DebtOutstanding, "final", "retained"),
-            (E::Unauthorized, "retained", "retained"),
-            (E::Forbidden, "retained", "retained"),
-            (E::LimitExceeded, "unclear", "unclear"),
-            (E::InternalError, "unclear", "unclear"),
-            (E::Unknown, "unclear", "unclear"),
-        ] {
-            assert_eq!(
-                (outcome(code, Mode::Commit), outcome(code, Mode::Event)),
-                (commit, event),
-                "{code}"
-            );
-        }
-        assert!(matches!(judge(Error::config("base_url"), Mode::Commit), Tried::Retained(_)));
-    }
 }

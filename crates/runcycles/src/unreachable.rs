@@ -348,7 +348,9 @@ mod tests {
         let unseen = Unseen::new(OnUnreachable::Allow);
         let all: Vec<_> = (0..3).map(|_| unseen.allow(Amount::tokens(i64::MAX)).unwrap()).collect();
         assert_eq!(unseen.work().amounts, [Amount::tokens(i64::MAX)]);
-        all.iter().for_each(|id| unseen.forget(id));
+        for id in &all {
+            unseen.forget(id);
+        }
         assert_eq!(unseen.work(), UnseenWork::default());
     }
 }
