@@ -11,7 +11,7 @@ use cycles_protocol::{
     Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, Operation, ReleaseResponse,
     Retry,
 };
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::oneshot;
 
 use crate::client::CyclesClient;
@@ -66,24 +66,19 @@ impl Wait {
 /// Commits. Attempts after the first run in the background with the same key.
 pub(crate) async fn commit(held: Held, request: CommitRequest, wait: Wait) -> Settlement {
     let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
-    one(client, queued, async move { Spend::new(held, request).await }).await
+    let (caller, settled) = Caller::new();
+    let work = async move { proceed(Spend::new(held, request).await, caller, queued).await };
+    detached(&client, Box::pin(work)).await;
+    waited(&client, Operation::Commit, settled).await
 }
 
 /// Books a spend whose reservation has settled without it, as a direct debit.
 pub(crate) async fn debit(held: Held, request: CommitRequest, wait: Wait) -> Settlement {
     let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
-    one(client, queued, async move { Spend::late(held, request).await }).await
-}
-
-async fn one(
-    client: CyclesClient,
-    queued: bool,
-    spend: impl Future<Output = Spend> + Send + 'static,
-) -> Settlement {
     let (caller, settled) = Caller::new();
-    detached(&client, async move { proceed(spend.await, caller, queued).await }).await;
-    let settled = async { settled.await.map_err(|_| stopped()) };
-    client.bounded(Operation::Commit, settled).await.unwrap_or_else(Settlement::Pending)
+    let work = async move { proceed(Spend::late(held, request).await, caller, queued).await };
+    detached(&client, Box::pin(work)).await;
+    waited(&client, Operation::Commit, settled).await
 }
 
 /// As [`commit`], for one spend on many reservations.
@@ -98,28 +93,31 @@ pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) 
         let parts = spends.into_iter().zip(callers).zip(queued);
         join_all(parts.map(|((spend, caller), queued)| proceed(spend, caller, queued))).await;
     };
-    detached(&client, work).await;
-    let one = |settled: oneshot::Receiver<Settlement>| {
-        let settled = async { settled.await.map_err(|_| stopped()) };
-        client.bounded(Operation::Commit, settled)
-    };
-    let settled = join_all(settled.into_iter().map(one)).await;
-    settled.into_iter().map(|settled| settled.unwrap_or_else(Settlement::Pending)).collect()
+    detached(&client, Box::pin(work)).await;
+    join_all(settled.into_iter().map(|settled| waited(&client, Operation::Commit, settled))).await
 }
 
 /// A caller that goes away (a cancelled task) must not stop a commit whose
 /// actual is known: it runs on its own and is only waited for.
-async fn detached(client: &CyclesClient, work: impl Future<Output = ()> + Send + 'static) {
+async fn detached(client: &CyclesClient, mut work: BoxFuture<'static, ()>) {
     let in_flight = client.pending().begin();
-    let mut work = Box::pin(async move {
-        work.await;
-        drop(in_flight);
-    });
     // In process the first poll is the last, and a task would cost more than the call.
     let finished = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
     if !finished {
-        tokio::spawn(work);
+        tokio::spawn(async move {
+            work.await;
+            drop(in_flight);
+        });
     }
+}
+
+async fn waited(
+    client: &CyclesClient,
+    operation: Operation,
+    settled: oneshot::Receiver<Settlement>,
+) -> Settlement {
+    let settled = async { settled.await.map_err(|_| stopped()) };
+    client.bounded(operation, settled).await.unwrap_or_else(Settlement::Pending)
 }
 
 fn stopped() -> Error {
@@ -169,8 +167,13 @@ impl Caller {
     }
 }
 
+/// What is rare stands in boxes: the state of a settlement is moved about.
 async fn proceed(spend: Spend, caller: Caller, queued: bool) {
-    if queued { queue(spend, caller).await } else { run(spend, caller, None).await }
+    if queued {
+        Box::pin(queue(spend, caller)).await;
+    } else {
+        run(spend, caller, None).await;
+    }
 }
 
 /// Lets the caller go once the spend is written down or has a place in memory.
@@ -199,9 +202,14 @@ async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
     drop(turn);
     let error = match outcome {
         Tried::Settled(settlement) => return caller.settled(spend, settlement),
-        Tried::Retained(error) => return caller.retained(spend, error).await,
+        Tried::Retained(error) => return Box::pin(caller.retained(spend, error)).await,
         Tried::Unclear(error) => error,
     };
+    Box::pin(unclear(spend, caller, place, error)).await;
+}
+
+/// The caller goes on; the rest is repeated.
+async fn unclear(mut spend: Spend, mut caller: Caller, place: Option<Place>, error: Error) {
     // Read before the caller goes on: a caller that moves the clock must not
     // move the first repeat with it.
     let answered = spend.client().clock().monotonic();
@@ -274,9 +282,8 @@ pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) ->
         // Not a spend: a failed release is logged, and the hold ends with its lease.
         caller.let_go(outcome);
     };
-    detached(&client, work).await;
-    let settled = async { settled.await.map_err(|_| stopped()) };
-    client.bounded(Operation::Release, settled).await.unwrap_or_else(Settlement::Pending)
+    detached(&client, Box::pin(work)).await;
+    waited(&client, Operation::Release, settled).await
 }
 
 /// Releases: one attempt, repeated once when the answer was unclear. After that

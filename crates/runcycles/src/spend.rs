@@ -106,7 +106,9 @@ impl Spend {
     }
 
     async fn write_down(&mut self) {
-        write_down(vec![self]).await;
+        if self.client.journal().is_some() || self.unseen().is_some() {
+            Box::pin(write_down(vec![self])).await;
+        }
     }
 
     /// The record for the journal, if it is not in it.
