@@ -2,6 +2,7 @@
 //! process. Decided here and nowhere else.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -81,7 +82,8 @@ async fn one(
     spend: impl Future<Output = Spend> + Send + 'static,
 ) -> Settlement {
     let (caller, settled) = Caller::new();
-    detached(&client, async move { proceed(spend.await, caller, queued).await }).await;
+    let work = counted(&client, async move { proceed(spend.await, caller, queued).await });
+    detached(work).await;
     let settled = async { settled.await.map_err(|_| stopped()) };
     client.bounded(Operation::Commit, settled).await.unwrap_or_else(Settlement::Pending)
 }
@@ -98,7 +100,7 @@ pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) 
         let parts = spends.into_iter().zip(callers).zip(queued);
         join_all(parts.map(|((spend, caller), queued)| proceed(spend, caller, queued))).await;
     };
-    detached(&client, work).await;
+    detached(counted(&client, work)).await;
     let one = |settled: oneshot::Receiver<Settlement>| {
         let settled = async { settled.await.map_err(|_| stopped()) };
         client.bounded(Operation::Commit, settled)
@@ -107,14 +109,22 @@ pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) 
     settled.into_iter().map(|settled| settled.unwrap_or_else(Settlement::Pending)).collect()
 }
 
-/// A caller that goes away (a cancelled task) must not stop a commit whose
-/// actual is known: it runs on its own and is only waited for.
-async fn detached(client: &CyclesClient, work: impl Future<Output = ()> + Send + 'static) {
+/// Work that a flush waits for. Boxed at once: the caller's future, which lives
+/// as long as the guarded work, must not have room for it.
+fn counted(
+    client: &CyclesClient,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Pin<Box<impl Future<Output = ()> + Send + 'static>> {
     let in_flight = client.pending().begin();
-    let mut work = Box::pin(async move {
+    Box::pin(async move {
         work.await;
         drop(in_flight);
-    });
+    })
+}
+
+/// A caller that goes away (a cancelled task) must not stop a commit whose
+/// actual is known: it runs on its own and is only waited for.
+async fn detached(mut work: Pin<Box<impl Future<Output = ()> + Send + 'static>>) {
     // In process the first poll is the last, and a task would cost more than the call.
     let finished = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
     if !finished {
@@ -169,25 +179,21 @@ impl Caller {
     }
 }
 
-async fn proceed(spend: Spend, caller: Caller, queued: bool) {
-    if queued { queue(spend, caller).await } else { run(spend, caller, None).await }
-}
-
-/// Lets the caller go once the spend is written down or has a place in memory.
-async fn queue(mut spend: Spend, mut caller: Caller) {
-    match spend.client().pending().place() {
-        Some(place) => {
-            caller.let_go(Settlement::Queued);
-            run(spend, caller, Some(place)).await;
-        }
+/// Tries to book it; where the caller waits for the queue only, it goes on once
+/// the spend is written down or has a place in memory.
+async fn proceed(mut spend: Spend, mut caller: Caller, queued: bool) {
+    let place = if queued { spend.client().pending().place() } else { None };
+    match &place {
+        Some(_) => caller.let_go(Settlement::Queued),
         // Too many at once: the disk remembers, and its replay goes on.
-        None if spend.is_on_disk() => {
+        None if queued && spend.is_on_disk() => {
             spend.keep().await;
-            caller.let_go(Settlement::Queued);
+            return caller.let_go(Settlement::Queued);
         }
         // Whoever spends faster than is booked waits.
-        None => run(spend, caller, None).await,
+        None => {}
     }
+    run(spend, caller, place).await;
 }
 
 async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
@@ -215,7 +221,7 @@ async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
     let place = place.or_else(|| spend.client().pending().place());
     // Without a place in memory it is the journal's to repeat.
     if retries && (place.is_some() || !spend.is_on_disk()) {
-        repeat(spend, caller, error, answered).await;
+        Box::pin(repeat(spend, caller, error, answered)).await;
         drop(place);
     }
 }
@@ -274,7 +280,7 @@ pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) ->
         // Not a spend: a failed release is logged, and the hold ends with its lease.
         caller.let_go(outcome);
     };
-    detached(&client, work).await;
+    detached(counted(&client, work)).await;
     let settled = async { settled.await.map_err(|_| stopped()) };
     client.bounded(Operation::Release, settled).await.unwrap_or_else(Settlement::Pending)
 }
