@@ -167,32 +167,25 @@ impl Caller {
     }
 }
 
-/// What is rare stands in boxes: the state of a settlement is moved about.
-async fn proceed(spend: Spend, caller: Caller, queued: bool) {
-    if queued {
-        Box::pin(queue(spend, caller)).await;
-    } else {
-        run(spend, caller, None).await;
-    }
-}
-
-/// Lets the caller go once the spend is written down or has a place in memory.
-async fn queue(mut spend: Spend, mut caller: Caller) {
-    match spend.client().pending().place() {
-        Some(place) => {
-            caller.let_go(Settlement::Queued);
-            run(spend, caller, Some(place)).await;
-        }
+/// Tries to book it; where the caller waits for the queue only, it goes on once
+/// the spend is written down or has a place in memory.
+async fn proceed(mut spend: Spend, mut caller: Caller, queued: bool) {
+    let place = if queued { spend.client().pending().place() } else { None };
+    match &place {
+        Some(_) => caller.let_go(Settlement::Queued),
         // Too many at once: the disk remembers, and its replay goes on.
-        None if spend.is_on_disk() => {
-            spend.keep().await;
-            caller.let_go(Settlement::Queued);
+        None if queued && spend.is_on_disk() => {
+            Box::pin(spend.keep()).await;
+            return caller.let_go(Settlement::Queued);
         }
         // Whoever spends faster than is booked waits.
-        None => run(spend, caller, None).await,
+        None => {}
     }
+    run(spend, caller, place).await;
 }
 
+/// One attempt. What is rare after it stands in boxes: the state of a settlement
+/// is moved about.
 async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
     let turn = match &place {
         Some(_) => Some(spend.client().pending().turn().await),
