@@ -134,7 +134,8 @@ async fn guards(client: &CyclesClient) -> Result<(), Error> {
     assert_eq!(guard.subject().tenant.as_deref(), Some("acme"));
     assert_eq!(guard.action().kind, "llm.completion");
     guard.extend(1_000).await?;
-    let committed = guard.commit(CommitRequest::builder().actual(Amount::tokens(40)).build()).await?;
+    let committed =
+        guard.commit(CommitRequest::builder().actual(Amount::tokens(40)).build()).await?;
     assert_eq!(committed.charged.amount, 40);
     let guard = client.reserve(estimate(50)).await?;
     assert_eq!(guard.release("changed my mind").await?.released, Amount::tokens(50));
@@ -218,7 +219,9 @@ async fn configured(base_url: &str, api_key: &str) {
     let client = CyclesClientBuilder::new(api_key, base_url).journal_enabled(false).build();
     client.reserve(estimate(1)).await.unwrap().release("done").await.unwrap();
     let unset = CyclesConfig::from_env_with_prefix("NO_SUCH_CYCLES_");
-    assert!(matches!(unset, Err(Error::Config(message)) if message.contains("NO_SUCH_CYCLES_BASE_URL")));
+    assert!(
+        matches!(unset, Err(Error::Config(message)) if message.contains("NO_SUCH_CYCLES_BASE_URL"))
+    );
 }
 
 /// What needs no server.
@@ -272,7 +275,10 @@ pub(crate) fn models() {
     assert!(subject().has_field() && ErrorCode::LimitExceeded.is_retryable());
     let dry = json!({"decision": "DENY", "affected_scopes": [], "reason_code": "BUDGET_EXCEEDED"});
     let dry: DryRunResult = serde_json::from_value(dry).unwrap();
-    assert_eq!((dry.decision, dry.reason_code.as_deref()), (Decision::Deny, Some("BUDGET_EXCEEDED")));
+    assert_eq!(
+        (dry.decision, dry.reason_code.as_deref()),
+        (Decision::Deny, Some("BUDGET_EXCEEDED"))
+    );
     runcycles::validation::validate_subject(&subject()).unwrap();
     runcycles::validation::validate_ttl_ms(999).unwrap_err();
     runcycles::validation::validate_grace_period_ms(Some(60_001)).unwrap_err();
@@ -304,7 +310,10 @@ pub(crate) fn errors() {
     assert_eq!(denied.error_code(), Some(ErrorCode::BudgetExceeded));
     let pending =
         Error::CommitPending { reservation_id: "r".to_string(), last_error: Box::new(throttled) };
-    assert_eq!((pending.is_retryable(), pending.retry_after()), (false, Some(Duration::from_secs(2))));
+    assert_eq!(
+        (pending.is_retryable(), pending.retry_after()),
+        (false, Some(Duration::from_secs(2)))
+    );
     let lost = Error::CommitRecoveryFailed {
         reservation_id: "r".into(),
         commit_error: Box::new(denied),
