@@ -330,7 +330,7 @@ fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
     let failed = |error: reqwest::Error| {
         Error::config(format!("HTTP client cannot be built reason={}", root_cause(&error)))
     };
-    if base_url.starts_with("http://") {
+    if base_url.starts_with("http://") && !is_proxied_over_tls() {
         // No TLS will be spoken: loading the platform's roots would cost 15 ms.
         return builder().tls_certs_only([]).build().map_err(failed);
     }
@@ -341,6 +341,13 @@ fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
             .filter_map(|der| reqwest::Certificate::from_der(der).ok());
         builder().tls_certs_only(bundled.chain(more)).build().map_err(failed)
     })
+}
+
+/// Whether the environment names a proxy that is itself spoken to over TLS.
+fn is_proxied_over_tls() -> bool {
+    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https://")))
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {
