@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorCode};
+use crate::error::Error;
 use crate::wire::wire_enum;
 
 wire_enum! {
@@ -74,8 +74,8 @@ impl Amount {
     /// Reads US dollars from decimal text, exactly: `Amount::usd("0.02")`.
     ///
     /// # Errors
-    /// `INVALID_REQUEST` for anything but digits with at most eight decimals,
-    /// or above $92,233,720,368.54775807.
+    /// Kind `Invalid` for anything but digits with at most eight decimals, or
+    /// above $92,233,720,368.54775807.
     ///
     /// ```
     /// use cycles_protocol::Amount;
@@ -84,12 +84,9 @@ impl Amount {
     /// ```
     pub fn usd(text: &str) -> Result<Self, Error> {
         parse_usd(text).map(Self::usd_microcents).ok_or_else(|| {
-            Error::new(
-                ErrorCode::InvalidRequest,
-                format!(
-                    "not an amount of US dollars; write digits with at most 8 decimals, like 0.02 value={text:?}"
-                ),
-            )
+            Error::invalid(format!(
+                "not an amount of US dollars; write digits with at most 8 decimals, like 0.02 value={text:?}"
+            ))
         })
     }
 }
@@ -110,6 +107,30 @@ impl SignedAmount {
     #[must_use]
     pub const fn new(unit: Unit, amount: i64) -> Self {
         Self { unit, amount }
+    }
+
+    /// 10⁻⁸ US dollars.
+    #[must_use]
+    pub const fn usd_microcents(amount: i64) -> Self {
+        Self::new(Unit::UsdMicrocents, amount)
+    }
+
+    /// Model tokens.
+    #[must_use]
+    pub const fn tokens(amount: i64) -> Self {
+        Self::new(Unit::Tokens, amount)
+    }
+
+    /// Generic credits.
+    #[must_use]
+    pub const fn credits(amount: i64) -> Self {
+        Self::new(Unit::Credits, amount)
+    }
+
+    /// Points of risk.
+    #[must_use]
+    pub const fn risk_points(amount: i64) -> Self {
+        Self::new(Unit::RiskPoints, amount)
     }
 }
 

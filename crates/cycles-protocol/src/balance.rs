@@ -7,7 +7,6 @@ use crate::{Amount, SignedAmount, Subject};
 /// The ledger of one scope in one unit (spec: `Balance`).
 /// `remaining = allocated − spent − reserved − debt`, all in one unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Balance {
     /// The last segment, like `agent:bot`.
     pub scope: String,

@@ -18,20 +18,38 @@ use crate::{
 /// # Errors
 /// The refusal; kind `OutcomeUnknown` for what conforms to neither.
 pub fn read<T: Conforms>(response: &RawResponse) -> Result<T, Error> {
+    let named = |error: Error| error.in_request_of(response.header(headers::REQUEST_ID));
+    read_unnamed(response).map_err(named)
+}
+
+fn read_unnamed<T: Conforms>(response: &RawResponse) -> Result<T, Error> {
     let status = response.status;
     if response.is_success() {
         return match serde_json::from_slice::<T>(&response.body) {
             Ok(value) if status == T::STATUS && value.conforms() => Ok(value),
-            Ok(_) => Err(unexpected(status, "answer does not conform to the spec")),
-            Err(error) => Err(unexpected(status, &format!("answer cannot be read: {error}"))),
+            Ok(_) if status == T::STATUS => {
+                Err(unexpected(status, "answer has a value that this version does not know"))
+            }
+            Ok(_) => Err(unexpected(status, "answer has a status that the spec does not name")),
+            Err(error) => Err(unexpected(
+                status,
+                &format!("answer cannot be read; is base_url an authority? reason={error}"),
+            )),
         };
     }
     let wait = retry_after(response);
     if let Ok(body) = serde_json::from_slice::<ErrorResponse>(&response.body) {
         return Err(Error::from_response(status, body, wait));
     }
-    let error =
-        unexpected(status, "answer is not the spec's error body; is base_url an authority?");
+    let error = match response.header("location") {
+        Some(to) if matches!(status, 300..=399) => unexpected(
+            status,
+            &format!(
+                "base_url redirects, which is not followed; set base_url to where it points location={to}"
+            ),
+        ),
+        _ => unexpected(status, "answer is not the spec's error body; is base_url an authority?"),
+    };
     Err(match wait {
         Some(wait) => error.retry_after_hint(wait),
         None => error,
@@ -72,8 +90,8 @@ impl Conforms for ReservationCreateResponse {
     fn conforms(&self) -> bool {
         let held = self.reservation_id.is_some();
         match self.decision {
-            // A dry run holds nothing; a live one names what it holds.
-            Decision::Allow | Decision::AllowWithCaps => !held || self.expires_at_ms.is_some(),
+            // A dry run holds nothing. The spec does not require the expiry of a live one.
+            Decision::Allow | Decision::AllowWithCaps => true,
             Decision::Deny => !held,
             _ => false,
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accept::IntoJsonMap;
 use crate::error::Error;
 use crate::ids::IdempotencyKey;
 use crate::strict::{self, Validate};
@@ -36,7 +37,6 @@ impl Decision {
 
 /// Asks what a reservation would be answered (spec: `DecisionRequest`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, bon::Builder)]
-#[non_exhaustive]
 pub struct DecisionRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
@@ -49,6 +49,7 @@ pub struct DecisionRequest {
     /// How much.
     pub estimate: Amount,
     /// For audit.
+    #[builder(with = |metadata: impl IntoJsonMap| metadata.into_json_map())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonMap>,
 }

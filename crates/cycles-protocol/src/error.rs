@@ -59,6 +59,12 @@ wire_enum! {
 }
 
 impl ErrorCode {
+    /// Whether repeating the request with the same key may help.
+    #[must_use]
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::InternalError | Self::LimitExceeded | Self::Unknown)
+    }
+
     /// The HTTP status that goes with the code.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -91,7 +97,9 @@ pub struct ErrorResponse {
     pub error: ErrorCode,
     /// For people; says what to do next where there is something to do.
     pub message: String,
-    /// Names this request in the server's logs.
+    /// Names this request in the server's logs. Required by the spec; a client
+    /// does not take a refusal for less because it is missing.
+    #[serde(default)]
     pub request_id: String,
     /// Names the logical operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +159,8 @@ struct Inner {
     trace_id: Option<String>,
     details: Option<JsonMap>,
     retry_after: Option<Duration>,
+    is_timeout: bool,
+    after: Option<Error>,
 }
 
 impl Error {
@@ -170,11 +180,23 @@ impl Error {
         Self::with_kind(ErrorKind::OutcomeUnknown, ErrorCode::Unknown, status, message.into())
     }
 
+    /// No answer came in time; the request may have been applied.
+    pub fn timed_out(message: impl Into<String>) -> Self {
+        let mut error = Self::outcome_unknown(None, message);
+        error.0.is_timeout = true;
+        error
+    }
+
+    /// A `DENY` that came as an answer and not as a refusal, which has no status.
+    pub fn denied(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::with_kind(ErrorKind::Refused, code, None, message.into())
+    }
+
     /// A refusal as it came over the wire.
     #[must_use]
     pub fn from_response(status: u16, body: ErrorResponse, retry_after: Option<Duration>) -> Self {
         let mut error = Self::with_kind(ErrorKind::Refused, body.error, Some(status), body.message);
-        error.0.request_id = Some(body.request_id);
+        error.0.request_id = Some(body.request_id).filter(|id| !id.is_empty());
         error.0.trace_id = body.trace_id;
         error.0.details = body.details;
         error.0.retry_after = retry_after;
@@ -214,6 +236,8 @@ impl Error {
             trace_id: None,
             details: None,
             retry_after: None,
+            is_timeout: false,
+            after: None,
         }))
     }
 
@@ -229,6 +253,34 @@ impl Error {
     pub fn in_request(mut self, request_id: &str, trace_id: &str) -> Self {
         self.0.request_id = Some(request_id.to_owned());
         self.0.trace_id = Some(trace_id.to_owned());
+        self
+    }
+
+    /// Names the request, where the body did not.
+    #[must_use]
+    pub fn in_request_of(mut self, request_id: Option<&str>) -> Self {
+        self.0.request_id = self.0.request_id.or_else(|| request_id.map(str::to_owned));
+        self
+    }
+
+    /// Names the trace, where the authority did not.
+    #[must_use]
+    pub fn in_trace(mut self, trace_id: &str) -> Self {
+        self.0.trace_id.get_or_insert_with(|| trace_id.to_owned());
+        self
+    }
+
+    /// Adds to the message what the caller may do.
+    #[must_use]
+    pub fn advise(mut self, advice: &str) -> Self {
+        self.0.message.push_str(advice);
+        self
+    }
+
+    /// Says what had failed first, where this was the attempt to make up for it.
+    #[must_use]
+    pub fn after(mut self, first: Self) -> Self {
+        self.0.after = Some(first);
         self
     }
 
@@ -274,6 +326,16 @@ impl Error {
         self.0.details.as_ref()
     }
 
+    /// Whether no answer came in time.
+    pub fn is_timeout(&self) -> bool {
+        self.0.is_timeout
+    }
+
+    /// What had failed first, where this was the attempt to make up for it.
+    pub fn first(&self) -> Option<&Self> {
+        self.0.after.as_ref()
+    }
+
     /// How long the authority asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -286,10 +348,8 @@ impl Error {
             ErrorKind::Unreachable | ErrorKind::OutcomeUnknown => true,
             ErrorKind::Invalid | ErrorKind::Config | ErrorKind::Internal => false,
             ErrorKind::Refused => {
-                matches!(
-                    self.0.code,
-                    ErrorCode::InternalError | ErrorCode::LimitExceeded | ErrorCode::Unknown
-                ) || self.0.status.is_some_and(|status| status == 429 || status >= 500)
+                self.0.code.is_retryable()
+                    || self.0.status.is_some_and(|status| status == 429 || status >= 500)
             }
         };
         match (transient, self.0.retry_after) {
@@ -322,4 +382,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.after.as_ref().map(|first| first as _)
+    }
+}

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accept::{IntoJsonMap, IntoMillis};
 use crate::error::Error;
 use crate::ids::{EventId, IdempotencyKey};
 use crate::strict::{self, Validate};
@@ -18,7 +19,6 @@ wire_enum! {
 
 /// Charges `actual` at once (spec: `EventCreateRequest`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, bon::Builder)]
-#[non_exhaustive]
 pub struct EventCreateRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
@@ -37,9 +37,11 @@ pub struct EventCreateRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<CyclesMetrics>,
     /// When the client saw it; advisory.
+    #[builder(with = |ms: u64| ms.into_millis())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_time_ms: Option<i64>,
     /// Kept with the debit.
+    #[builder(with = |metadata: impl IntoJsonMap| metadata.into_json_map())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonMap>,
 }

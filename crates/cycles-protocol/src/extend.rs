@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accept::{IntoJsonMap, IntoMillis};
 use crate::error::Error;
 use crate::ids::IdempotencyKey;
 use crate::limits;
@@ -19,16 +20,25 @@ wire_enum! {
 
 /// Moves a reservation's expiry outward (spec: `ReservationExtendRequest`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, bon::Builder)]
-#[non_exhaustive]
 pub struct ExtendRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
     pub idempotency_key: IdempotencyKey,
     /// Milliseconds, relative to the current expiry and not to now.
+    #[builder(with = |ms: impl IntoMillis| ms.into_millis())]
     pub extend_by_ms: i64,
     /// For audit.
+    #[builder(with = |metadata: impl IntoJsonMap| metadata.into_json_map())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonMap>,
+}
+
+impl ExtendRequest {
+    /// An extension under a fresh key.
+    #[must_use]
+    pub fn new(extend_by_ms: impl IntoMillis) -> Self {
+        Self::builder().extend_by_ms(extend_by_ms).build()
+    }
 }
 
 impl Validate for ExtendRequest {

@@ -11,6 +11,7 @@
 
 mod wire;
 
+pub mod accept;
 pub mod amount;
 pub mod authority;
 pub mod balance;
@@ -37,6 +38,7 @@ pub mod strict;
 pub mod subject;
 pub mod trace;
 
+pub use accept::{IntoJsonMap, IntoMillis};
 pub use amount::{Amount, SignedAmount, Unit};
 pub use authority::{Authority, BoxFuture, Operation, RawRequest, RawResponse};
 pub use balance::{Balance, BalanceParams, BalanceResponse};

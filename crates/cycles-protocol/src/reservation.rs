@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accept::{IntoJsonMap, IntoMillis};
 use crate::error::Error;
 use crate::ids::{IdempotencyKey, ReservationId};
 use crate::limits;
@@ -37,8 +38,6 @@ wire_enum! {
 
 /// Asks to hold `estimate` on every budget that `subject` derives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, bon::Builder)]
-#[builder(on(String, into))]
-#[non_exhaustive]
 pub struct ReservationCreateRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
@@ -51,9 +50,11 @@ pub struct ReservationCreateRequest {
     /// How much to hold.
     pub estimate: Amount,
     /// Lease, milliseconds. Unset: the tenant's default, else 60,000.
+    #[builder(with = |ms: impl IntoMillis| ms.into_millis())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_ms: Option<i64>,
     /// Time after the lease in which a commit still settles. Unset: 5,000.
+    #[builder(with = |ms: impl IntoMillis| ms.into_millis())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_period_ms: Option<i64>,
     /// What a commit above the estimate does. Unset: policy, budget or tenant decide.
@@ -63,6 +64,7 @@ pub struct ReservationCreateRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
     /// Kept with the reservation.
+    #[builder(with = |metadata: impl IntoJsonMap| metadata.into_json_map())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonMap>,
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::accept::IntoJsonMap;
 use crate::error::Error;
-use crate::ids::IdempotencyKey;
+use crate::ids::{EventId, IdempotencyKey};
 use crate::limits;
 use crate::strict::{self, Validate};
 use crate::wire::wire_enum;
@@ -77,7 +78,6 @@ impl Validate for CyclesMetrics {
 
 /// Says what the work really cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, bon::Builder)]
-#[non_exhaustive]
 pub struct CommitRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
@@ -88,6 +88,7 @@ pub struct CommitRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<CyclesMetrics>,
     /// Kept with the reservation as `committed_metadata`.
+    #[builder(with = |metadata: impl IntoJsonMap| metadata.into_json_map())]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonMap>,
 }
@@ -116,11 +117,22 @@ pub struct CommitResponse {
     /// Signed evidence, where the server emits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cycles_evidence: Option<CyclesEvidenceRef>,
+    /// Only from our SDK: the direct debit that booked the spend, where the
+    /// lease had run out. Set exactly with [`CommitStatus::RecoveredViaEvent`].
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub recovered_via_event: Option<EventId>,
+}
+
+impl CommitResponse {
+    /// Whether the spend was booked as a direct debit, not on its reservation.
+    #[must_use]
+    pub const fn is_recovered_via_event(&self) -> bool {
+        self.recovered_via_event.is_some()
+    }
 }
 
 /// Gives a reservation back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, bon::Builder)]
-#[non_exhaustive]
 pub struct ReleaseRequest {
     /// Makes the request safe to repeat; random unless set.
     #[builder(default, into)]
@@ -129,6 +141,14 @@ pub struct ReleaseRequest {
     #[builder(into)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl ReleaseRequest {
+    /// A release under a fresh key.
+    #[must_use]
+    pub fn new(reason: Option<String>) -> Self {
+        Self { idempotency_key: IdempotencyKey::random(), reason }
+    }
 }
 
 impl Validate for ReleaseRequest {

@@ -34,6 +34,12 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// Whether at least one level is set.
+    #[must_use]
+    pub fn has_field(&self) -> bool {
+        self.levels().next().is_some()
+    }
+
     /// The value at `level`, as sent.
     #[must_use]
     pub fn get(&self, level: Level) -> Option<&str> {

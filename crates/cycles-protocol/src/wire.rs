@@ -58,6 +58,12 @@ macro_rules! wire_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The value as it stands on the wire, by value.
+            #[must_use]
+            pub fn into_inner(self) -> String {
+                self.0
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -75,6 +81,14 @@ macro_rules! wire_id {
         impl From<&str> for $name {
             fn from(value: &str) -> Self {
                 Self(value.to_owned())
+            }
+        }
+
+        impl std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
             }
         }
 

@@ -172,6 +172,7 @@ impl Authority for Broken {
                 released: None,
                 balances: None,
                 cycles_evidence: None,
+                recovered_via_event: None,
             }))
         })
     }

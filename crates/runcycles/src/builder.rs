@@ -48,8 +48,13 @@ macro_rules! subject_defaults {
 }
 
 impl CyclesClientBuilder {
+    /// Starts with where and who.
+    pub fn new(api_key: impl Into<String>, base_url: impl Into<String>) -> Self {
+        Self::from_config(CyclesConfig::new(base_url, api_key))
+    }
+
     /// Starts from settings.
-    pub fn new(config: CyclesConfig) -> Self {
+    pub fn from_config(config: CyclesConfig) -> Self {
         Self {
             config,
             settings: Settings::default(),
@@ -83,7 +88,7 @@ impl CyclesClientBuilder {
     ) -> Result<Self, Error> {
         let vars = Vars { prefix, unit, get };
         let config = CyclesConfig::read(&vars)?;
-        Ok(Self { settings: Settings::read(&vars)?, ..Self::new(config) })
+        Ok(Self { settings: Settings::read(&vars)?, ..Self::from_config(config) })
     }
 
     /// The settings so far that are 0.3's too.
@@ -114,6 +119,47 @@ impl CyclesClientBuilder {
     /// Repeats with growing delays.
     pub fn retry_max_attempts(mut self, attempts: u32) -> Self {
         self.config.retry_max_attempts = attempts;
+        self
+    }
+
+    /// Delay before the first repeat; 500 ms unless set.
+    pub fn retry_initial_delay(mut self, delay: Duration) -> Self {
+        self.config.retry_initial_delay = delay;
+        self
+    }
+
+    /// Growth of the delay; 2 unless set.
+    pub fn retry_multiplier(mut self, multiplier: f64) -> Self {
+        self.config.retry_multiplier = multiplier;
+        self
+    }
+
+    /// Longest delay; 30 s unless set.
+    pub fn retry_max_delay(mut self, delay: Duration) -> Self {
+        self.config.retry_max_delay = delay;
+        self
+    }
+
+    /// PEM certificates of authorities to trust besides the platform's, like a
+    /// company's own. They are read on the first call, which answers
+    /// [`Error::Config`] where there is none in them.
+    pub fn ca_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.settings.certificates.pem = pem.into();
+        self
+    }
+
+    /// As [`ca_certificate_pem`](Self::ca_certificate_pem), from a file;
+    /// `CYCLES_CA_FILE` in the environment.
+    pub fn ca_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.settings.certificates.file = Some(path.into());
+        self
+    }
+
+    /// An HTTP client of your own, with its connections, proxies and certificates
+    /// in place of ours ([`crate::reqwest`] is the version that fits). Time limits
+    /// hold all the same. It is not made anew in a forked child.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.settings.http_client = Some(client);
         self
     }
 
@@ -255,6 +301,15 @@ impl CyclesClientBuilder {
         Ok(self.authority(Arc::new(local)))
     }
 
+    /// The client with calls that block.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when its thread cannot be started.
+    #[cfg(feature = "blocking")]
+    pub fn build_blocking(self) -> Result<crate::BlockingCyclesClient, Error> {
+        crate::BlockingCyclesClient::build(self)
+    }
+
     /// The client. A base URL that makes no sense is reported by the first call.
     #[must_use]
     pub fn build(self) -> CyclesClient {
@@ -265,8 +320,14 @@ impl CyclesClientBuilder {
         } else {
             Journal::new(&self.config, self.settings.journal_sync, &self.clock, &*self.random)
         };
-        let authority =
-            self.authority.unwrap_or_else(|| Arc::new(HttpAuthority::new(self.config.clone())));
+        let authority = self.authority.unwrap_or_else(|| {
+            let http = HttpAuthority::new(self.config.clone())
+                .trusting(self.settings.certificates.clone());
+            Arc::new(match self.settings.http_client.clone() {
+                Some(client) => http.through(client),
+                None => http,
+            })
+        });
         let Settings { circuit_breaker_failures: failures, circuit_breaker_cooldown, .. } =
             self.settings;
         let breaker = (failures > 0 && !self.in_process).then(|| {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cycles_protocol::{
-    Authority, Call, Clock, Decision, Error as Refusal, ErrorCode, Operation, Random, RawRequest,
-    RawResponse, ReservationCreateRequest, ReservationCreateResponse, Retry, strict::Validate,
+    Answer, Authority, Call, Clock, Decision, Error as Refusal, ErrorCode, Operation, Random,
+    RawRequest, RawResponse, ReservationCreateRequest, ReservationCreateResponse, Retry,
+    strict::Validate,
 };
 use parking_lot::Mutex;
 
@@ -18,6 +19,7 @@ use crate::guard::{Begun, ReservationGuard};
 use crate::heartbeat::OnFailure;
 use crate::idempotency;
 use crate::journal::Journal;
+use crate::metadata::with_unit;
 use crate::nested::{Nesting, Source};
 use crate::pending::Pending;
 use crate::replay::Replay;
@@ -61,13 +63,13 @@ pub(crate) struct Inner {
 impl CyclesClient {
     /// Starts building a client of a remote authority.
     pub fn builder(api_key: impl Into<String>, base_url: impl Into<String>) -> CyclesClientBuilder {
-        CyclesClientBuilder::new(CyclesConfig::new(base_url, api_key))
+        CyclesClientBuilder::new(api_key, base_url)
     }
 
     /// A client of the remote authority that `config` names.
     #[must_use]
     pub fn new(config: CyclesConfig) -> Self {
-        CyclesClientBuilder::new(config).build()
+        CyclesClientBuilder::from_config(config).build()
     }
 
     /// A client set up by the `CYCLES_…` environment variables.
@@ -85,7 +87,7 @@ impl CyclesClient {
     /// [`Error::Config`] naming the line of the seed that is wrong.
     #[cfg(feature = "embedded")]
     pub fn embedded(seed: &str) -> Result<Self, Error> {
-        Ok(CyclesClientBuilder::new(CyclesConfig::new("", "")).embedded(seed)?.build())
+        Ok(CyclesClientBuilder::new("", "").embedded(seed)?.build())
     }
 
     pub(crate) fn from_inner(inner: Inner) -> Self {
@@ -106,7 +108,7 @@ impl CyclesClient {
     /// forked child, for instance.
     pub fn to_builder(&self) -> CyclesClientBuilder {
         let Inner { config, settings, replaced_key, .. } = &*self.inner;
-        let mut builder = CyclesClientBuilder::new(config.clone());
+        let mut builder = CyclesClientBuilder::from_config(config.clone());
         builder.settings = settings.clone();
         builder.on_settlement = self.inner.on_settlement.clone();
         builder.on_heartbeat_failure = self.inner.on_heartbeat_failure.clone();
@@ -140,6 +142,10 @@ impl CyclesClient {
 
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
         self.inner.journal.as_ref()
+    }
+
+    pub(crate) fn start_replay(&self) {
+        self.inner.replay.start(self);
     }
 
     pub(crate) fn replay(&self) -> &Replay {
@@ -255,18 +261,19 @@ impl CyclesClient {
             .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
         let parent = parent.map(|parent| parent.held.id);
         let created = self.create_once_more_if_unclear(&call, &request);
-        let (response, granted) = match self.bounded(Operation::CreateReservation, created).await {
+        let (answer, granted) = match self.bounded(Operation::CreateReservation, created).await {
             Err(error) if self.may_be_unseen(&request, &error) => {
                 let guard = self.begin_unseen(request, call.trace_id, parent, error).await?;
                 return Ok(Begun::Live(guard));
             }
             created => created?,
         };
+        let response = answer.value;
         if request.is_dry_run() {
             return Ok(Begun::DryRun(Box::new(response)));
         }
         match (response.decision, response.reservation_id.clone()) {
-            (Decision::Deny, _) => Err(denied(&response)),
+            (Decision::Deny, _) => Err(denied(&response).in_trace(&call.trace_id)),
             (_, Some(id)) => Ok(Begun::Live(ReservationGuard::new(
                 self.clone(),
                 id,
@@ -286,7 +293,7 @@ impl CyclesClient {
         &self,
         call: &Call,
         request: &ReservationCreateRequest,
-    ) -> Result<(ReservationCreateResponse, Attempt), Refusal> {
+    ) -> Result<(Answer<ReservationCreateResponse>, Attempt), Refusal> {
         let first = self.create_attempt(call, request).await;
         match first {
             Err(error) if error.retry() == Retry::SameKey => {
@@ -305,10 +312,11 @@ impl CyclesClient {
         &self,
         call: &Call,
         request: &ReservationCreateRequest,
-    ) -> Result<(ReservationCreateResponse, Attempt), Refusal> {
+    ) -> Result<(Answer<ReservationCreateResponse>, Attempt), Refusal> {
         let sent = self.inner.clock.monotonic();
-        let answer = self.inner.authority.create_reservation(call, request.clone()).await?;
-        Ok((answer.value, Attempt { sent, received: self.inner.clock.monotonic() }))
+        let answer = self.inner.authority.create_reservation(call, request.clone()).await;
+        let answer = answer.map_err(|error| with_unit(error, request.estimate.unit))?;
+        Ok((answer, Attempt { sent, received: self.inner.clock.monotonic() }))
     }
 
     /// An embedded authority refuses in a forked child: every worker would own
@@ -363,8 +371,9 @@ fn denied(response: &ReservationCreateResponse) -> Refusal {
         ErrorCode::Unknown => ErrorCode::Forbidden,
         known => known,
     };
-    let error = Refusal::new(code, format!("reservation denied reason_code={reason}"))
-        .detail("reason_code", reason);
+    let error = Refusal::denied(code, format!("reservation denied reason_code={reason}"))
+        .detail("reason_code", reason)
+        .detail("affected_scopes", response.affected_scopes.clone());
     match response.retry_after_ms.and_then(|ms| u64::try_from(ms).ok()) {
         Some(ms) => error.retry_after_hint(Duration::from_millis(ms)),
         None => error,

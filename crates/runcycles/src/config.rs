@@ -8,6 +8,8 @@ use cycles_protocol::{Subject, limits};
 use crate::error::Error;
 use crate::vars::{TimeUnit, Vars};
 
+pub use crate::builder::CyclesClientBuilder;
+
 /// Settings of a client. Build one with [`CyclesConfig::new`], from the
 /// environment, or through [`CyclesClient::builder`](crate::CyclesClient::builder).
 #[derive(Clone, PartialEq)]

@@ -23,14 +23,11 @@ impl CyclesClient {
         match select(pin!(answer), deadline).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => {
-                let error = Refusal::outcome_unknown(
-                    None,
-                    format!(
-                        "call did not end within call_timeout operation={} call_timeout_ms={}",
-                        operation.as_str(),
-                        timeout.as_millis()
-                    ),
-                );
+                let error = Refusal::timed_out(format!(
+                    "call did not end within call_timeout operation={} call_timeout_ms={}",
+                    operation.as_str(),
+                    timeout.as_millis()
+                ));
                 self.note_timeout(operation, &error);
                 Err(error)
             }

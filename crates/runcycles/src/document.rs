@@ -9,12 +9,13 @@ mod config;
 use cycles_protocol::{
     Action, Amount, CommitOveragePolicy, CommitRequest, CyclesMetrics, Error as Refusal,
     IdempotencyKey, JsonMap, RawRequest, ReservationCreateRequest, ReservationCreateResponse,
-    ReservationId, Subject, strict::Validate,
+    ReservationId, Subject,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::actual;
 use crate::client::{self, CyclesClient};
 use crate::error::{Error, ErrorReport};
 use crate::guard::{Begun, ReservationGuard};
@@ -340,24 +341,16 @@ impl Guard {
             .maybe_metrics(document.metrics.read())
             .maybe_metadata(document.metadata.read())
             .build();
-        let request = match request.validate() {
-            Ok(()) if request.actual.unit == self.estimate.unit && !unreadable => request,
-            problem => self.book_estimate(request, problem.err().as_ref()),
+        let (request, problem) = actual::bookable(request, self.estimate);
+        if let Some(problem) = &problem {
+            tracing::warn!(%problem, "commit is not valid; committing the estimate");
+        }
+        let request = if unreadable && problem.is_none() {
+            actual::booked_at(self.estimate, request)
+        } else {
+            request
         };
         guard.settle(request).await.into()
-    }
-
-    fn book_estimate(&self, request: CommitRequest, problem: Option<&Refusal>) -> CommitRequest {
-        let mut metadata = request.metadata.unwrap_or_default();
-        metadata.insert("actual_source".to_owned(), "estimate".into());
-        let reason =
-            problem.map_or("actual is not an amount in the estimate's unit", Refusal::message);
-        tracing::warn!(reason, "commit is not valid; committing the estimate");
-        CommitRequest::builder()
-            .idempotency_key(request.idempotency_key)
-            .actual(self.estimate)
-            .metadata(metadata)
-            .build()
     }
 
     /// Gives everything back.

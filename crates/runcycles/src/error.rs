@@ -1,27 +1,35 @@
 //! What users see when a call does not succeed.
 
+mod report;
+mod transport;
+
 use std::time::Duration;
 
-use cycles_protocol::{Error as Refusal, ErrorCode, ErrorKind, JsonMap, ReservationId};
-use serde::Serialize;
+use cycles_protocol::{Error as Refusal, ErrorCode, ErrorKind, JsonMap};
 
-use crate::circuit;
 use crate::lifecycle::GuardedError;
 
+pub use report::ErrorReport;
+pub use transport::TransportError;
+
 /// Why a call of this crate did not succeed.
+///
+/// The fields are those of `runcycles` 0.3, which callers match and build; a
+/// trace id, which has none of its own, ends the message ([`trace_id`](Self::trace_id)).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No valid answer came. Repeat with the same idempotency key.
+    /// No answer came. Repeat with the same idempotency key.
     #[error("HTTP transport error: {0}")]
     Transport(#[source] TransportError),
 
-    /// The authority refused.
+    /// The authority refused, or something else did in its place (then without
+    /// a code).
     #[error("API error (HTTP {status}): {message}")]
     Api {
         /// HTTP status.
         status: u16,
-        /// Why.
+        /// Why; `None` when the answer was not the spec's error body.
         code: Option<ErrorCode>,
         /// For people.
         message: String,
@@ -33,7 +41,8 @@ pub enum Error {
         details: Option<serde_json::Value>,
     },
 
-    /// The budget does not cover the estimate (HTTP 409 `BUDGET_EXCEEDED`).
+    /// The budget does not cover the estimate (HTTP 409 `BUDGET_EXCEEDED`), or
+    /// the decision was `DENY`.
     #[error("budget exceeded: {message}")]
     BudgetExceeded {
         /// For people.
@@ -44,9 +53,36 @@ pub enum Error {
         retry_after: Option<Duration>,
         /// Names the request in the server's logs.
         request_id: Option<String>,
+        /// The HTTP status of the refusal; `None` for a `DENY`, which is an answer.
+        status: Option<u16>,
     },
 
-    /// An answer could not be read.
+    /// The lease had run out before the commit, the direct debit in its place
+    /// was refused too, and no journal keeps it: the spend is **not** booked.
+    #[error(
+        "commit of {reservation_id} came after its lease and the event in its place failed; the spend is not booked commit={commit_error} event={event_error}"
+    )]
+    CommitRecoveryFailed {
+        /// Which reservation.
+        reservation_id: String,
+        /// What the commit was answered.
+        commit_error: Box<Error>,
+        /// What the event was answered.
+        event_error: Box<Error>,
+    },
+
+    /// The commit's outcome is not known yet. It is repeated with the same key,
+    /// after a restart too; do not book the spend under another one.
+    #[error("commit of {reservation_id} is pending: {last_error}")]
+    CommitPending {
+        /// Which reservation.
+        reservation_id: String,
+        /// What the last attempt said.
+        last_error: Box<Error>,
+    },
+
+    /// A success could not be read as what the spec demands, so the outcome is
+    /// not known. Repeat with the same idempotency key.
     #[error("deserialization error: {0}")]
     Deserialization(#[source] serde_json::Error),
 
@@ -58,16 +94,6 @@ pub enum Error {
     #[error("validation error: {0}")]
     Validation(String),
 
-    /// The commit's outcome is not known yet; it is repeated in the background
-    /// with the same key.
-    #[error("commit of {reservation_id} is pending: {message}")]
-    CommitPending {
-        /// Which reservation.
-        reservation_id: ReservationId,
-        /// What the last attempt said.
-        message: String,
-    },
-
     /// The guarded function's own error, untouched.
     #[error(transparent)]
     Guarded(GuardedError),
@@ -77,62 +103,33 @@ pub enum Error {
     Internal(String),
 }
 
-/// No valid answer came.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct TransportError {
-    message: String,
-    outcome_unknown: bool,
-    circuit_open: bool,
-    status: Option<u16>,
-    retry_after: Option<Duration>,
-}
-
-impl TransportError {
-    /// Whether the request may have been applied all the same.
-    #[must_use]
-    pub const fn is_outcome_unknown(&self) -> bool {
-        self.outcome_unknown
-    }
-
-    /// Whether the authority could not be connected to.
-    #[must_use]
-    pub const fn is_connect(&self) -> bool {
-        !self.outcome_unknown && !self.circuit_open
-    }
-
-    /// Whether the call was not made, because the authority has kept failing; the
-    /// message says since when, and when it is tried again.
-    #[must_use]
-    pub const fn is_circuit_open(&self) -> bool {
-        self.circuit_open
-    }
-
-    /// The status of an answer that was not what the spec demands.
-    #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        self.status
-    }
-}
+/// Ends a message with the trace it belongs to.
+const TRACE: &str = " trace_id=";
 
 impl Error {
     /// Whether repeating the request with the same key may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Transport(_) | Self::CommitPending { .. } => true,
+            Self::Transport(_) => true,
             Self::Api { status, code, .. } => {
-                *status >= 500
-                    || *status == 429
-                    || matches!(
-                        code,
-                        Some(
-                            ErrorCode::InternalError
-                                | ErrorCode::LimitExceeded
-                                | ErrorCode::Unknown
-                        )
-                    )
+                *status >= 500 || *status == 429 || code.is_some_and(ErrorCode::is_retryable)
             }
+            // A denial says when budget may be back; only throttling asks to repeat.
+            Self::BudgetExceeded { status, retry_after, .. } => {
+                *status == Some(429) && retry_after.is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the request may have been applied although no valid answer came.
+    #[must_use]
+    pub fn is_outcome_unknown(&self) -> bool {
+        match self {
+            Self::Transport(error) => error.is_outcome_unknown(),
+            Self::Api { code, .. } => code.is_none(),
+            Self::Deserialization(_) | Self::CommitPending { .. } => true,
             _ => false,
         }
     }
@@ -141,18 +138,59 @@ impl Error {
     #[must_use]
     pub fn is_auth_error(&self) -> bool {
         matches!(self.status(), Some(401 | 403))
+            || matches!(self.error_code(), Some(ErrorCode::Unauthorized | ErrorCode::Forbidden))
     }
 
     /// Whether the budget did not cover the estimate.
     #[must_use]
     pub fn is_budget_exceeded(&self) -> bool {
-        self.error_code() == Some(ErrorCode::BudgetExceeded)
+        self.is(ErrorCode::BudgetExceeded)
+    }
+
+    /// Whether there is debt beyond the overdraft limit.
+    #[must_use]
+    pub fn is_overdraft_limit_exceeded(&self) -> bool {
+        self.is(ErrorCode::OverdraftLimitExceeded)
+    }
+
+    /// Whether debt must be repaid first.
+    #[must_use]
+    pub fn is_debt_outstanding(&self) -> bool {
+        self.is(ErrorCode::DebtOutstanding)
     }
 
     /// Whether the tenant is closed for good.
     #[must_use]
     pub fn is_tenant_closed(&self) -> bool {
-        self.error_code() == Some(ErrorCode::TenantClosed)
+        self.is(ErrorCode::TenantClosed)
+    }
+
+    /// Whether the lease ran out.
+    #[must_use]
+    pub fn is_reservation_expired(&self) -> bool {
+        self.is(ErrorCode::ReservationExpired)
+    }
+
+    /// Whether the reservation was committed or released before.
+    #[must_use]
+    pub fn is_reservation_finalized(&self) -> bool {
+        self.is(ErrorCode::ReservationFinalized)
+    }
+
+    /// Whether the idempotency key was used for another request.
+    #[must_use]
+    pub fn is_idempotency_mismatch(&self) -> bool {
+        self.is(ErrorCode::IdempotencyMismatch)
+    }
+
+    /// Whether the budget counts in another unit.
+    #[must_use]
+    pub fn is_unit_mismatch(&self) -> bool {
+        self.is(ErrorCode::UnitMismatch)
+    }
+
+    fn is(&self, code: ErrorCode) -> bool {
+        self.error_code() == Some(code)
     }
 
     /// The HTTP status, where the authority answered.
@@ -160,8 +198,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Api { status, .. } => Some(*status),
-            Self::BudgetExceeded { .. } => Some(409),
-            Self::Transport(error) => error.status,
+            Self::BudgetExceeded { status, .. } => *status,
             _ => None,
         }
     }
@@ -184,6 +221,8 @@ impl Error {
                 *retry_after
             }
             Self::Transport(error) => error.retry_after,
+            Self::CommitRecoveryFailed { event_error: error, .. }
+            | Self::CommitPending { last_error: error, .. } => error.retry_after(),
             _ => None,
         }
     }
@@ -195,6 +234,22 @@ impl Error {
             Self::Api { request_id, .. } | Self::BudgetExceeded { request_id, .. } => {
                 request_id.as_deref()
             }
+            Self::CommitRecoveryFailed { event_error: error, .. }
+            | Self::CommitPending { last_error: error, .. } => error.request_id(),
+            _ => None,
+        }
+    }
+
+    /// Names the logical operation, in the authority's events and logs too.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        match self {
+            Self::Transport(error) => error.trace_id.as_deref(),
+            Self::Api { message, .. } | Self::BudgetExceeded { message, .. } => {
+                message.rsplit_once(TRACE).map(|(_, trace_id)| trace_id)
+            }
+            Self::CommitRecoveryFailed { event_error: error, .. }
+            | Self::CommitPending { last_error: error, .. } => error.trace_id(),
             _ => None,
         }
     }
@@ -202,37 +257,57 @@ impl Error {
 
 impl From<Refusal> for Error {
     fn from(error: Refusal) -> Self {
-        let message = error.message().to_owned();
-        let request_id = error.request_id().map(str::to_owned);
-        let retry_after = hint(&error);
-        match (error.kind(), error.code()) {
-            (ErrorKind::Unreachable | ErrorKind::OutcomeUnknown, _) => {
-                Self::Transport(TransportError {
-                    message,
-                    outcome_unknown: error.kind() == ErrorKind::OutcomeUnknown,
-                    circuit_open: circuit::is_open(&error),
-                    retry_after,
-                    status: error.status(),
-                })
-            }
-            (ErrorKind::Invalid, _) => Self::Validation(message),
-            (ErrorKind::Config, _) => Self::Config(message),
-            (ErrorKind::Internal, _) => Self::Internal(message),
-            (_, ErrorCode::BudgetExceeded) => Self::BudgetExceeded {
-                message,
-                affected_scopes: scopes(error.details()),
-                retry_after,
-                request_id,
-            },
-            (_, code) => Self::Api {
-                status: error.status().unwrap_or(code.status()),
-                code: Some(code),
-                message,
-                request_id,
-                retry_after,
-                details: error.details().map(|details| details.clone().into()),
-            },
+        match error.kind() {
+            ErrorKind::Unreachable | ErrorKind::OutcomeUnknown => unanswered(&error),
+            ErrorKind::Invalid => Self::Validation(error.message().to_owned()),
+            ErrorKind::Config => Self::Config(error.message().to_owned()),
+            ErrorKind::Refused => refused(&error),
+            _ => Self::Internal(error.message().to_owned()),
         }
+    }
+}
+
+/// What 0.3 calls it: nothing came, a success that cannot be read, or another
+/// status without the spec's error body.
+fn unanswered(error: &Refusal) -> Error {
+    match error.status() {
+        None => Error::Transport(TransportError::new(error)),
+        Some(200..=299) => {
+            Error::Deserialization(<serde_json::Error as serde::de::Error>::custom(traced(error)))
+        }
+        Some(status) => Error::Api {
+            status,
+            code: None,
+            message: traced(error),
+            request_id: error.request_id().map(str::to_owned),
+            retry_after: hint(error),
+            details: None,
+        },
+    }
+}
+
+fn refused(error: &Refusal) -> Error {
+    let (message, retry_after) = (traced(error), hint(error));
+    let request_id = error.request_id().map(str::to_owned);
+    let is_denied = error.status().is_none();
+    if is_denied || error.code() == ErrorCode::BudgetExceeded {
+        let (affected_scopes, status) = (scopes(error.details()), error.status());
+        return Error::BudgetExceeded { message, affected_scopes, retry_after, request_id, status };
+    }
+    Error::Api {
+        status: error.status().unwrap_or(error.code().status()),
+        code: Some(error.code()),
+        message,
+        request_id,
+        retry_after,
+        details: error.details().map(|details| details.clone().into()),
+    }
+}
+
+fn traced(error: &Refusal) -> String {
+    match error.trace_id() {
+        Some(trace_id) => format!("{}{TRACE}{trace_id}", error.message()),
+        None => error.message().to_owned(),
     }
 }
 
@@ -243,131 +318,17 @@ fn hint(error: &Refusal) -> Option<Duration> {
     error.retry_after().or_else(told)
 }
 
+/// The one that lacks budget, else all that were asked.
 fn scopes(details: Option<&JsonMap>) -> Vec<String> {
-    details
-        .and_then(|details| details.get("scope")?.as_str())
-        .map(str::to_owned)
-        .into_iter()
-        .collect()
-}
-
-/// An error as the language packages receive it; they raise one class per
-/// [`kind`](Self::kind).
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct ErrorReport {
-    /// One of [`ErrorReport::KINDS`].
-    pub kind: &'static str,
-    /// The spec's code, where the authority refused.
-    pub code: Option<&'static str>,
-    /// The HTTP status, where something answered.
-    pub status: Option<u16>,
-    /// For people.
-    pub message: String,
-    /// The reason of a `DENY` that came as an answer and not as a refusal.
-    pub reason_code: Option<String>,
-    /// Names the request in the server's logs.
-    pub request_id: Option<String>,
-    /// Names the logical operation.
-    pub trace_id: Option<String>,
-    /// When to try again.
-    pub retry_after_ms: Option<u64>,
-    /// Machine-readable context.
-    pub details: Option<JsonMap>,
-}
-
-impl ErrorReport {
-    /// Every kind; each language has a class for each.
-    pub const KINDS: &'static [&'static str] = &[
-        "Protocol",
-        "BudgetExceeded",
-        "OverdraftLimitExceeded",
-        "DebtOutstanding",
-        "TenantClosed",
-        "ReservationExpired",
-        "ReservationFinalized",
-        "Transport",
-        "Validation",
-        "Config",
-        "Internal",
-    ];
-
-    /// One sample of each kind, for the vector test that every binding runs.
-    #[must_use]
-    pub fn samples() -> Vec<Self> {
-        let refused = |code| Refusal::new(code, "sample").in_request("req-1", "trace-1");
-        [
-            refused(ErrorCode::Forbidden),
-            refused(ErrorCode::BudgetExceeded).detail("scope", "tenant:acme"),
-            refused(ErrorCode::OverdraftLimitExceeded),
-            refused(ErrorCode::DebtOutstanding),
-            refused(ErrorCode::TenantClosed),
-            refused(ErrorCode::ReservationExpired),
-            refused(ErrorCode::ReservationFinalized),
-            Refusal::unreachable("sample"),
-            Refusal::invalid("sample"),
-            Refusal::config("sample"),
-            Refusal::internal("sample"),
-        ]
-        .iter()
-        .map(Self::from)
-        .collect()
-    }
-
-    /// A defect of ours, as a report.
-    pub fn internal(message: impl Into<String>) -> Self {
-        Self::from(&Refusal::internal(message))
-    }
-}
-
-impl From<&Refusal> for ErrorReport {
-    fn from(error: &Refusal) -> Self {
-        let kind = match (error.kind(), error.code()) {
-            (ErrorKind::Unreachable | ErrorKind::OutcomeUnknown, _) => "Transport",
-            (ErrorKind::Invalid, _) => "Validation",
-            (ErrorKind::Config, _) => "Config",
-            (ErrorKind::Internal, _) => "Internal",
-            (_, ErrorCode::BudgetExceeded) => "BudgetExceeded",
-            (_, ErrorCode::OverdraftLimitExceeded) => "OverdraftLimitExceeded",
-            (_, ErrorCode::DebtOutstanding) => "DebtOutstanding",
-            (_, ErrorCode::TenantClosed) => "TenantClosed",
-            (_, ErrorCode::ReservationExpired) => "ReservationExpired",
-            (_, ErrorCode::ReservationFinalized) => "ReservationFinalized",
-            _ => "Protocol",
-        };
-        let refused = error.kind() == ErrorKind::Refused;
-        Self {
-            kind,
-            code: refused.then(|| error.code().as_str()),
-            status: error.status(),
-            message: error.message().to_owned(),
-            reason_code: error
-                .details()
-                .and_then(|details| details.get("reason_code")?.as_str().map(str::to_owned)),
-            request_id: error.request_id().map(str::to_owned),
-            trace_id: error.trace_id().map(str::to_owned),
-            retry_after_ms: hint(error)
-                .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-            details: error.details().cloned(),
-        }
-    }
-}
-
-impl From<Refusal> for ErrorReport {
-    fn from(error: Refusal) -> Self {
-        Self::from(&error)
-    }
+    let Some(details) = details else { return Vec::new() };
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let all = || details.get("affected_scopes")?.as_array()?.iter().map(text).collect();
+    details.get("scope").and_then(text).map(|scope| vec![scope]).or_else(all).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn samples_walk_all_kinds() {
-        let kinds: Vec<_> = ErrorReport::samples().iter().map(|report| report.kind).collect();
-        assert_eq!(kinds, ErrorReport::KINDS);
-    }
 
     #[test]
     fn a_denial_says_when_budget_comes_back() {
@@ -383,5 +344,45 @@ mod tests {
             assert_eq!(error.error_code(), Some(code));
             assert!(matches!(error, Error::Api { details: Some(_), .. }));
         }
+    }
+
+    #[test]
+    fn every_error_from_the_authority_names_its_trace() {
+        for refusal in [
+            Refusal::new(ErrorCode::BudgetExceeded, "m"),
+            Refusal::new(ErrorCode::NotFound, "m"),
+            Refusal::outcome_unknown(Some(502), "m"),
+            Refusal::timed_out("m"),
+            Refusal::unreachable("m"),
+        ] {
+            let error = Error::from(refusal.in_trace("4bf92f3577b34da6a3ce929d0e0e4736"));
+            assert_eq!(error.trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"), "{error:?}");
+            let pending =
+                Error::CommitPending { reservation_id: "r".into(), last_error: Box::new(error) };
+            assert_eq!(pending.trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        }
+        assert_eq!(Error::from(Refusal::new(ErrorCode::NotFound, "m")).trace_id(), None);
+    }
+
+    #[test]
+    fn what_is_no_answer_has_the_shape_of_0_3() {
+        let shape = |status| Error::from(Refusal::outcome_unknown(status, "m"));
+        assert!(matches!(shape(None), Error::Transport(_)));
+        assert!(matches!(shape(Some(200)), Error::Deserialization(_)));
+        assert!(matches!(shape(Some(502)), Error::Api { status: 502, code: None, .. }));
+        assert!(shape(None).is_outcome_unknown() && shape(Some(200)).is_outcome_unknown());
+        assert!(shape(Some(502)).is_outcome_unknown() && shape(Some(502)).is_retryable());
+    }
+
+    #[test]
+    fn any_deny_is_budget_exceeded_without_a_status() {
+        let denied = Refusal::denied(ErrorCode::BudgetFrozen, "m")
+            .detail("affected_scopes", vec!["tenant:acme".to_owned()]);
+        let error = Error::from(denied);
+        assert!(error.is_budget_exceeded() && !error.is_retryable());
+        let Error::BudgetExceeded { status: None, affected_scopes, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(affected_scopes, ["tenant:acme"]);
     }
 }

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitRequest, CommitResponse, CommitStatus, Decision,
-    Error as Refusal, ExtendRequest, ExtendResponse, Operation, ReleaseRequest, ReleaseResponse,
-    ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse, ReservationId, Subject,
-    limits,
+    Error as Refusal, ExtendRequest, ExtendResponse, IntoMillis, Operation, ReleaseRequest,
+    ReleaseResponse, ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse,
+    ReservationId, Subject, limits, strict::Validate,
 };
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::actual;
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::heartbeat::{self, Lease};
@@ -259,10 +260,20 @@ impl ReservationGuard {
     /// # Errors
     /// [`Error::CommitPending`] when no clear answer came: the commit is then
     /// repeated in the background with the same key. [`Error::Api`] or
-    /// [`Error::BudgetExceeded`] (under `REJECT`) when the authority refuses.
+    /// [`Error::BudgetExceeded`] (under `REJECT`) when the authority refuses,
+    /// [`Error::CommitRecoveryFailed`] when it refuses the event too.
+    /// [`Error::Validation`] for an actual that makes no sense (negative, another
+    /// unit): the spend is booked as estimated then.
     pub async fn commit(self, request: CommitRequest) -> Result<CommitResponse, Error> {
+        let (request, problem) = actual::bookable(request, self.estimate());
+        if let Some(problem) = problem {
+            self.settle(request).await;
+            return Err(problem.advise("; the estimate is committed instead").into());
+        }
         let id = self.held.id.clone();
         let actual = request.actual;
+        let client = &self.held.client;
+        let is_kept = client.config().retry_enabled || client.journal().is_some();
         match self.prepare(request).settle(Wait::FirstAttempt).await {
             Settlement::Committed(response) => Ok(response),
             Settlement::RecoveredViaEvent(event) => Ok(CommitResponse {
@@ -271,17 +282,27 @@ impl ReservationGuard {
                 released: None,
                 balances: event.balances,
                 cycles_evidence: None,
+                recovered_via_event: Some(event.event_id),
             }),
-            Settlement::Pending(error) => {
-                Err(Error::CommitPending { reservation_id: id, message: error.to_string() })
-            }
-            Settlement::Refused(error) => Err(error.into()),
+            Settlement::Pending(error) if is_kept => Err(Error::CommitPending {
+                reservation_id: id.to_string(),
+                last_error: Box::new(error.into()),
+            }),
+            Settlement::Refused(error) | Settlement::Pending(error) => match error.first() {
+                Some(commit) => Err(Error::CommitRecoveryFailed {
+                    reservation_id: id.to_string(),
+                    commit_error: Box::new(commit.clone().into()),
+                    event_error: Box::new(error.into()),
+                }),
+                None => Err(error.into()),
+            },
             Settlement::Inherited(charged) => Ok(CommitResponse {
                 status: CommitStatus::Committed,
                 charged,
                 released: None,
                 balances: None,
                 cycles_evidence: None,
+                recovered_via_event: None,
             }),
             Settlement::Queued | Settlement::Released(_) => {
                 Err(Error::Internal("a commit was answered as something else".to_owned()))
@@ -353,20 +374,30 @@ impl ReservationGuard {
     /// Moves the expiry outward by hand; the heartbeat goes on by itself.
     ///
     /// # Errors
-    /// [`Error::Api`], [`Error::Transport`]; [`Error::Validation`] where nothing
-    /// is held.
-    pub async fn extend(&self, extend_by_ms: i64) -> Result<ExtendResponse, Error> {
+    /// [`Error::Validation`] outside of 1 ms to one day and where nothing is held;
+    /// [`Error::Api`], [`Error::Transport`].
+    pub async fn extend(&self, extend_by_ms: impl IntoMillis) -> Result<ExtendResponse, Error> {
+        self.extension(ExtendRequest::new(extend_by_ms))?.await
+    }
+
+    /// One extension, which does not borrow the guard.
+    pub(crate) fn extension(
+        &self,
+        request: ExtendRequest,
+    ) -> Result<impl Future<Output = Result<ExtendResponse, Error>> + Send + use<>, Error> {
         if self.held.unseen {
             let what = "nothing is held that could be extended: the work was allowed unseen";
             return Err(Error::Validation(what.to_owned()));
         }
-        let request = ExtendRequest::builder().extend_by_ms(extend_by_ms).build();
-        let call = self.held.client.call(&self.held.trace_id);
-        let client = &self.held.client;
-        let answer = client.authority().extend(&call, &self.held.id, request);
-        let answer = client.bounded(Operation::Extend, answer).await?;
-        self.held.expires_at_ms.store(answer.value.expires_at_ms, Ordering::Release);
-        Ok(answer.value)
+        request.validate().map_err(Refusal::before_sending)?;
+        let held = self.held.clone();
+        Ok(async move {
+            let call = held.client.call(&held.trace_id);
+            let answer = held.client.authority().extend(&call, &held.id, request);
+            let answer = held.client.bounded(Operation::Extend, answer).await?;
+            held.expires_at_ms.store(answer.value.expires_at_ms, Ordering::Release);
+            Ok(answer.value)
+        })
     }
 
     /// Whether this is a forked child's copy: the parent settles, the child does not.

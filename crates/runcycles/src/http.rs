@@ -16,6 +16,8 @@ use parking_lot::{Mutex, RwLock};
 use reqwest::header::HeaderValue;
 use serde::Serialize;
 
+use crate::base_url;
+use crate::certificates::Certificates;
 use crate::config::CyclesConfig;
 
 /// Below the keep-alive of common servers and load balancers, so that a pooled
@@ -33,6 +35,9 @@ struct Inner {
     config: CyclesConfig,
     /// The configured key, until another takes its place.
     api_key: RwLock<Arc<str>>,
+    certificates: Certificates,
+    /// The caller's own client.
+    given: Option<reqwest::Client>,
     /// Tagged with the process that built it: a forked child builds its own.
     http: Mutex<Option<(u32, reqwest::Client)>>,
 }
@@ -47,18 +52,41 @@ impl HttpAuthority {
     /// Connects to `config.base_url` with `config.api_key`, on the first call.
     #[must_use]
     pub fn new(config: CyclesConfig) -> Self {
-        let base_url = config.base_url.trim_end_matches('/').to_owned();
+        Self::with(config, Certificates::default(), None)
+    }
+
+    fn with(
+        config: CyclesConfig,
+        certificates: Certificates,
+        given: Option<reqwest::Client>,
+    ) -> Self {
+        let base_url = base_url::trimmed(&config.base_url);
         let api_key = RwLock::new(config.api_key.as_str().into());
-        Self { inner: Arc::new(Inner { base_url, config, api_key, http: Mutex::new(None) }) }
+        let http = Mutex::new(None);
+        Self { inner: Arc::new(Inner { base_url, config, api_key, certificates, given, http }) }
+    }
+
+    /// The same, trusting `certificates` besides the platform's.
+    pub(crate) fn trusting(&self, certificates: Certificates) -> Self {
+        Self::with(self.inner.config.clone(), certificates, self.inner.given.clone())
+    }
+
+    /// The same, over the caller's own client.
+    pub(crate) fn through(&self, client: reqwest::Client) -> Self {
+        Self::with(self.inner.config.clone(), self.inner.certificates.clone(), Some(client))
     }
 
     fn http(&self) -> Result<reqwest::Client, Error> {
+        if let Some(given) = &self.inner.given {
+            check(&self.inner)?;
+            return Ok(given.clone());
+        }
         let pid = std::process::id();
         let mut slot = self.inner.http.lock();
         match &*slot {
             Some((owner, client)) if *owner == pid => Ok(client.clone()),
             _ => {
-                let client = build(&self.inner.base_url, &self.inner.config)?;
+                let client = build(&self.inner)?;
                 // A parent's client is leaked: dropping it would join threads that
                 // do not exist in this process.
                 std::mem::forget(slot.replace((pid, client.clone())));
@@ -76,6 +104,7 @@ impl HttpAuthority {
         let http = self.http()?;
         let api_key = Arc::clone(&self.inner.api_key.read());
         let timeout = call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout());
+        let failed = |error: reqwest::Error| self.failed(&error, timeout).in_trace(&call.trace_id);
         let mut builder = if request.operation.has_body() {
             http.post(url).header("content-type", "application/json").body(request.body)
         } else {
@@ -92,7 +121,7 @@ impl HttpAuthority {
         if let Some(key) = request.idempotency_header {
             builder = builder.header(headers::IDEMPOTENCY_KEY, key);
         }
-        let response = builder.send().await.map_err(|error| self.failed(&error, timeout))?;
+        let response = builder.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -101,15 +130,15 @@ impl HttpAuthority {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let body = response.bytes().await.map_err(|error| self.failed(&error, timeout))?.to_vec();
+        let body = response.bytes().await.map_err(failed)?.to_vec();
         Ok(RawResponse { status, headers, body })
     }
 
     fn failed(&self, error: &reqwest::Error, timeout: Duration) -> Error {
-        let base_url = &self.inner.base_url;
+        let base_url = &base_url::shown(&self.inner.base_url);
         if error.is_builder() {
             return Error::config(format!(
-                "request cannot be built; check base_url and api_key base_url={base_url:?} reason={}",
+                "request cannot be built; check base_url base_url={base_url:?} reason={}",
                 root_cause(error)
             ));
         }
@@ -121,13 +150,10 @@ impl HttpAuthority {
         }
         if error.is_timeout() {
             // Which limit: a lease's extension has one of its own.
-            return Error::outcome_unknown(
-                None,
-                format!(
-                    "authority did not answer within the attempt's time (connect_timeout and read_timeout) timeout_ms={} base_url={base_url}",
-                    timeout.as_millis()
-                ),
-            );
+            return Error::timed_out(format!(
+                "authority did not answer within the attempt's time (connect_timeout and read_timeout) timeout_ms={} base_url={base_url}",
+                timeout.as_millis()
+            ));
         }
         Error::outcome_unknown(
             None,
@@ -141,7 +167,8 @@ impl HttpAuthority {
         request: RawRequest,
     ) -> Result<Answer<T>, Error> {
         let response = self.exchange(call, request).await?;
-        let value = conforms::read(&response)?;
+        let value =
+            conforms::read(&response).map_err(|error: Error| error.in_trace(&call.trace_id))?;
         let http =
             HttpAnswer { status: response.status, headers: response.headers, body: response.body };
         Ok(Answer { value, http: Some(http) })
@@ -274,9 +301,24 @@ impl Authority for HttpAuthority {
     }
 }
 
+/// What no request could be made with.
+fn check(authority: &Inner) -> Result<(), Error> {
+    base_url::check(&authority.base_url)?;
+    match HeaderValue::from_str(&authority.config.api_key) {
+        Ok(key) if !key.is_empty() => Ok(()),
+        Ok(_) => Err(Error::config("api_key is not set; set it or CYCLES_API_KEY")),
+        // Not with the key: it is a secret.
+        Err(_) => Err(Error::config(
+            "api_key has characters that a header cannot carry, like a line end; copy it again",
+        )),
+    }
+}
+
 /// Platform roots, or the bundled ones where the machine has none, as slim
 /// containers do (decision: TLS).
-fn build(base_url: &str, config: &CyclesConfig) -> Result<reqwest::Client, Error> {
+fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
+    let Inner { base_url, config, certificates, .. } = authority;
+    check(authority)?;
     let builder = || {
         reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)
@@ -288,16 +330,24 @@ fn build(base_url: &str, config: &CyclesConfig) -> Result<reqwest::Client, Error
     let failed = |error: reqwest::Error| {
         Error::config(format!("HTTP client cannot be built reason={}", root_cause(&error)))
     };
-    if base_url.starts_with("http://") {
+    if base_url.starts_with("http://") && !is_proxied_over_tls() {
         // No TLS will be spoken: loading the platform's roots would cost 15 ms.
         return builder().tls_certs_only([]).build().map_err(failed);
     }
-    builder().build().or_else(|_| {
+    let more = certificates.read()?;
+    builder().tls_certs_merge(more.clone()).build().or_else(|_| {
         let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS
             .iter()
             .filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        builder().tls_certs_only(bundled).build().map_err(failed)
+        builder().tls_certs_only(bundled.chain(more)).build().map_err(failed)
     })
+}
+
+/// Whether the environment names a proxy that is itself spoken to over TLS.
+fn is_proxied_over_tls() -> bool {
+    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https://")))
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

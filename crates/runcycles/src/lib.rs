@@ -20,22 +20,34 @@
 //! language package does is written here once: keys, retries, leases and
 //! settlement. [`document`] is the surface that those packages dress.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
+pub mod client;
+pub mod config;
+pub mod document;
+pub mod error;
+pub mod guard;
+pub mod lifecycle;
+pub mod models;
+pub mod response;
+pub mod validation;
+
+mod actual;
+mod base_url;
 mod builder;
+mod certificates;
 mod circuit;
-mod client;
-mod config;
 mod credentials;
 mod deadline;
-pub mod document;
-mod error;
-mod guard;
 mod heartbeat;
 mod http;
 mod idempotency;
 mod journal;
-mod lifecycle;
 mod low_level;
+mod metadata;
 mod nested;
+mod pages;
+mod params;
 mod pending;
 mod replay;
 mod report;
@@ -49,6 +61,8 @@ mod unreachable;
 mod vars;
 mod verdict;
 
+#[cfg(feature = "blocking")]
+pub use blocking::{BlockingCyclesClient, BlockingReservationGuard};
 pub use builder::CyclesClientBuilder;
 pub use circuit::CircuitState;
 pub use client::CyclesClient;
@@ -61,22 +75,11 @@ pub use journal::{JournalStats, JournalSync};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};
 pub use nested::Nested;
 pub use report::{SettlementOutcome, SettlementReport};
+/// The HTTP client that [`CyclesClientBuilder::http_client`] takes.
+pub use reqwest;
+pub use response::ApiResponse;
 pub use settings::SettlementMode;
 pub use settlement::Settlement;
 pub use stream::{Flow, OnLimit, StreamOptions, StreamReservation, StreamUsage};
 pub use unreachable::{OnUnreachable, UnseenWork};
 pub use vars::TimeUnit;
-
-/// Requests, responses and values, as they stand on the wire.
-pub mod models {
-    pub use cycles_protocol::{
-        Action, Amount, Balance, BalanceParams, BalanceResponse, Caps, CommitOveragePolicy,
-        CommitRequest, CommitResponse, CommitStatus, CyclesEvidenceRef, CyclesMetrics, Decision,
-        DecisionRequest, DecisionResponse, ErrorCode, ErrorResponse, EventCreateRequest,
-        EventCreateResponse, EventId, EventStatus, ExtendRequest, ExtendResponse, ExtendStatus,
-        IdempotencyKey, JsonMap, ListReservationsParams, ReleaseRequest, ReleaseResponse,
-        ReleaseStatus, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
-        ReservationId, ReservationListResponse, ReservationStatus, ReservationSummary,
-        SignedAmount, SortDirection, SortKey, Subject, Unit,
-    };
-}

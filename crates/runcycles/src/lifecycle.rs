@@ -4,9 +4,10 @@ use std::future::Future;
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitOveragePolicy, CommitRequest, CyclesMetrics, Decision,
-    JsonMap, ReservationCreateRequest, ReservationId, Subject,
+    IntoJsonMap, IntoMillis, JsonMap, ReservationCreateRequest, ReservationId, Subject,
 };
 
+use crate::actual;
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::guard::ReservationGuard;
@@ -56,8 +57,8 @@ impl WithCyclesConfig {
     }
 
     /// Policy tags of the action.
-    pub fn action_tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.action.tags = Some(tags.into_iter().map(Into::into).collect());
+    pub fn action_tags(mut self, tags: Vec<String>) -> Self {
+        self.action.tags = Some(tags);
         self
     }
 
@@ -68,14 +69,14 @@ impl WithCyclesConfig {
     }
 
     /// Lease, milliseconds; the authority's default unless set.
-    pub fn ttl_ms(mut self, ttl_ms: i64) -> Self {
-        self.ttl_ms = Some(ttl_ms);
+    pub fn ttl_ms(mut self, ttl_ms: impl IntoMillis) -> Self {
+        self.ttl_ms = Some(ttl_ms.into_millis());
         self
     }
 
     /// Time after the lease in which a commit still settles.
-    pub fn grace_period_ms(mut self, grace_period_ms: i64) -> Self {
-        self.grace_period_ms = Some(grace_period_ms);
+    pub fn grace_period_ms(mut self, grace_period_ms: impl IntoMillis) -> Self {
+        self.grace_period_ms = Some(grace_period_ms.into_millis());
         self
     }
 
@@ -92,14 +93,14 @@ impl WithCyclesConfig {
     }
 
     /// Kept with the reservation.
-    pub fn metadata(mut self, metadata: JsonMap) -> Self {
-        self.metadata = Some(metadata);
+    pub fn metadata(mut self, metadata: impl IntoJsonMap) -> Self {
+        self.metadata = Some(metadata.into_json_map());
         self
     }
 
     /// Kept with the commit.
-    pub fn commit_metadata(mut self, metadata: JsonMap) -> Self {
-        self.commit_metadata = Some(metadata);
+    pub fn commit_metadata(mut self, metadata: impl IntoJsonMap) -> Self {
+        self.commit_metadata = Some(metadata.into_json_map());
         self
     }
 
@@ -174,7 +175,7 @@ impl GuardContext {
 /// # Errors
 /// [`Error::BudgetExceeded`] and [`Error::Api`] when the reserve is refused, in
 /// which case `work` never runs; [`Error::Guarded`] with `work`'s own error.
-pub async fn with_cycles<T, F, Fut>(
+pub async fn with_cycles<F, Fut, T>(
     client: &CyclesClient,
     config: WithCyclesConfig,
     work: F,
@@ -186,19 +187,34 @@ where
     let guard = client.reserve_within(config.request(), Nesting::here(config.nested)).await?;
     match guard.around(work(GuardContext::of(&guard))).await {
         Ok((value, actual)) => {
-            let request = CommitRequest::builder()
-                .actual(actual)
-                .maybe_metrics(config.metrics)
-                .maybe_metadata(config.commit_metadata)
-                .build();
-            if let crate::Settlement::Refused(error) = guard.settle(request).await {
-                tracing::error!(%error, "commit was refused; the spend is not booked");
-            }
+            book(guard, config, actual).await;
             Ok(value)
         }
         Err(error) => {
-            guard.give_back(Some(format!("guarded function failed: {error}"))).await;
+            guard.give_back(Some(failure(&error))).await;
             Err(Error::Guarded(error))
         }
     }
+}
+
+/// Commits what the work cost. It has run, so whatever keeps that from being
+/// booked is logged and not answered.
+pub(crate) async fn book(guard: ReservationGuard, config: WithCyclesConfig, actual: Amount) {
+    let request = CommitRequest::builder()
+        .actual(actual)
+        .maybe_metrics(config.metrics)
+        .maybe_metadata(config.commit_metadata)
+        .build();
+    let (request, problem) = actual::bookable(request, guard.estimate());
+    if let Some(problem) = problem {
+        tracing::warn!(%problem, "actual makes no sense; the estimate is committed");
+    }
+    if let crate::Settlement::Refused(error) = guard.settle(request).await {
+        tracing::error!(%error, "commit was refused; the spend is not booked");
+    }
+}
+
+/// Why a hold is given back whose work failed.
+pub(crate) fn failure(error: &GuardedError) -> String {
+    format!("guarded function failed: {error}")
 }

@@ -1,14 +1,15 @@
 //! The nine operations, typed, without a guard.
 
 use cycles_protocol::{
-    BalanceParams, BalanceResponse, CommitRequest, CommitResponse, DecisionRequest,
-    DecisionResponse, EventCreateRequest, EventCreateResponse, ExtendRequest, ExtendResponse,
-    ListReservationsParams, Operation, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse,
+    BalanceResponse, CommitRequest, CommitResponse, DecisionRequest, DecisionResponse,
+    EventCreateRequest, EventCreateResponse, ExtendRequest, ExtendResponse, ReleaseRequest,
+    ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
+    ReservationId, ReservationListResponse,
 };
 
 use crate::client::CyclesClient;
 use crate::error::Error;
+use crate::params::{BalanceParams, ListReservationsParams};
 
 impl CyclesClient {
     /// Reserves budget without a guard.
@@ -19,12 +20,7 @@ impl CyclesClient {
         &self,
         request: &ReservationCreateRequest,
     ) -> Result<ReservationCreateResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
-        let call = self.fresh_call();
-        let created = self.create_once_more_if_unclear(&call, &request);
-        Ok(self.bounded(Operation::CreateReservation, created).await?.0)
+        Ok(self.create_reservation_with_metadata(request).await?.data)
     }
 
     /// Commits a reservation.
@@ -36,10 +32,7 @@ impl CyclesClient {
         id: &ReservationId,
         request: &CommitRequest,
     ) -> Result<CommitResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.authority().commit(&call, id, request.clone());
-        Ok(self.bounded(Operation::Commit, answer).await?.value)
+        Ok(self.commit_reservation_with_metadata(id, request).await?.data)
     }
 
     /// Releases a reservation.
@@ -51,10 +44,7 @@ impl CyclesClient {
         id: &ReservationId,
         request: &ReleaseRequest,
     ) -> Result<ReleaseResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.authority().release(&call, id, request.clone());
-        Ok(self.bounded(Operation::Release, answer).await?.value)
+        Ok(self.release_reservation_with_metadata(id, request).await?.data)
     }
 
     /// Extends a reservation's lease.
@@ -66,10 +56,7 @@ impl CyclesClient {
         id: &ReservationId,
         request: &ExtendRequest,
     ) -> Result<ExtendResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.authority().extend(&call, id, request.clone());
-        Ok(self.bounded(Operation::Extend, answer).await?.value)
+        Ok(self.extend_reservation_with_metadata(id, request).await?.data)
     }
 
     /// Asks without holding.
@@ -77,12 +64,7 @@ impl CyclesClient {
     /// # Errors
     /// [`Error::Api`], [`Error::Transport`].
     pub async fn decide(&self, request: &DecisionRequest) -> Result<DecisionResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
-        let call = self.fresh_call();
-        let answer = self.authority().decide(&call, request);
-        Ok(self.bounded(Operation::Decide, answer).await?.value)
+        Ok(self.decide_with_metadata(request).await?.data)
     }
 
     /// Charges at once, without a reservation.
@@ -93,29 +75,16 @@ impl CyclesClient {
         &self,
         request: &EventCreateRequest,
     ) -> Result<EventCreateResponse, Error> {
-        self.check_process()?;
-        let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
-        let call = self.fresh_call();
-        let answer = self.authority().create_event(&call, request);
-        Ok(self.bounded(Operation::CreateEvent, answer).await?.value)
+        Ok(self.create_event_with_metadata(request).await?.data)
     }
 
-    /// Reads one page of balances.
+    /// Reads one page of balances; the client's own where no level is asked for.
     ///
     /// # Errors
-    /// [`Error::Validation`] without any subject filter, [`Error::Api`], [`Error::Transport`].
+    /// [`Error::Validation`] without any subject filter, also in the settings;
+    /// [`Error::Api`], [`Error::Transport`].
     pub async fn get_balances(&self, params: &BalanceParams) -> Result<BalanceResponse, Error> {
-        self.check_process()?;
-        if params.subject.levels().next().is_none() {
-            return Err(Error::Validation(
-                "at least one of tenant, workspace, app, workflow, agent, toolset is required"
-                    .to_owned(),
-            ));
-        }
-        let call = self.fresh_call();
-        let answer = self.authority().get_balances(&call, params.clone());
-        Ok(self.bounded(Operation::GetBalances, answer).await?.value)
+        Ok(self.get_balances_with_metadata(params).await?.data)
     }
 
     /// Lists one page of reservations.
@@ -126,10 +95,7 @@ impl CyclesClient {
         &self,
         params: &ListReservationsParams,
     ) -> Result<ReservationListResponse, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.authority().list_reservations(&call, params.clone());
-        Ok(self.bounded(Operation::ListReservations, answer).await?.value)
+        Ok(self.list_reservations_with_metadata(params).await?.data)
     }
 
     /// Reads one reservation.
@@ -137,9 +103,6 @@ impl CyclesClient {
     /// # Errors
     /// [`Error::Api`] with `RESERVATION_EXPIRED` (410) for an expired one.
     pub async fn get_reservation(&self, id: &ReservationId) -> Result<ReservationDetail, Error> {
-        self.check_process()?;
-        let call = self.fresh_call();
-        let answer = self.authority().get_reservation(&call, id);
-        Ok(self.bounded(Operation::GetReservation, answer).await?.value)
+        Ok(self.get_reservation_with_metadata(id).await?.data)
     }
 }

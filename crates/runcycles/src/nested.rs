@@ -157,6 +157,12 @@ impl Parent {
         PARENT.scope(self, work)
     }
 
+    /// As [`around`](Self::around), for work that blocks this thread.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn around_blocking<T>(self, work: impl FnOnce() -> T) -> T {
+        PARENT.sync_scope(self, work)
+    }
+
     /// A part of the hold for `request`.
     fn draw(&self, request: &ReservationCreateRequest) -> Result<Draw, Error> {
         let (id, Amount { unit, amount }) = (&self.held.id, request.estimate);

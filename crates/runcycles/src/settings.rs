@@ -1,10 +1,12 @@
 //! What the 0.3 [`CyclesConfig`](crate::CyclesConfig) has no field for
 //! (decision "Rust `Error` and `CyclesConfig`"); set through the builder.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::journal::JournalSync;
 use crate::nested::Nested;
@@ -28,6 +30,10 @@ pub(crate) struct Settings {
     pub(crate) circuit_breaker_cooldown: Duration,
     /// Whether guarded work runs while the authority cannot be asked.
     pub(crate) on_unreachable: OnUnreachable,
+    /// Trusted besides the platform's.
+    pub(crate) certificates: Certificates,
+    /// The caller's own in place of ours.
+    pub(crate) http_client: Option<reqwest::Client>,
 }
 
 impl Default for Settings {
@@ -40,6 +46,8 @@ impl Default for Settings {
             circuit_breaker_failures: 10,
             circuit_breaker_cooldown: Duration::from_secs(5),
             on_unreachable: OnUnreachable::default(),
+            certificates: Certificates::default(),
+            http_client: None,
         }
     }
 }
@@ -78,6 +86,7 @@ impl Settings {
             JournalSync::parse,
             &mut settings.journal_sync,
         )?;
+        settings.certificates.file = vars.text("CA_FILE").map(PathBuf::from);
         vars.word("NESTED", "own, inherit or forbid", Nested::parse, &mut settings.nested)?;
         vars.word(
             "SETTLEMENT",

@@ -28,6 +28,11 @@ impl CyclesClient {
             }
         };
         let _ = tokio::time::timeout(timeout, work).await;
+        self.unsettled()
+    }
+
+    /// How many spends are not settled for certain.
+    pub(crate) fn unsettled(&self) -> usize {
         let kept = self.journal().map_or(0, |journal| journal.idle());
         self.pending().count() + kept
     }

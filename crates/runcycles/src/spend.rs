@@ -178,6 +178,7 @@ impl Spend {
 
     /// Tries once to book it.
     pub(crate) async fn attempt(&mut self) -> Tried {
+        let mut expired = None;
         if self.mode() == Mode::Commit {
             match self.commit().await {
                 Ok(settlement) => return Tried::Settled(settlement),
@@ -185,13 +186,20 @@ impl Spend {
                     if !self.become_event().await {
                         return Tried::Retained(error);
                     }
+                    expired = Some(error);
                 }
                 Err(error) => return judge(error, Mode::Commit),
             }
         }
         match self.event().await {
             Ok(settlement) => Tried::Settled(settlement),
-            Err(error) => judge(error, Mode::Event),
+            Err(error) => {
+                let error = match expired {
+                    Some(first) => error.after(first),
+                    None => error,
+                };
+                judge(error, Mode::Event)
+            }
         }
     }
 
@@ -236,7 +244,8 @@ impl Spend {
             request = request.on(&self.id);
         }
         let call = self.client.call(&self.trace_id);
-        conforms::read(&self.client.authority().send(&call, request).await?)
+        let answer = self.client.authority().send(&call, request).await?;
+        conforms::read(&answer).map_err(|error: Error| error.in_trace(&call.trace_id))
     }
 
     /// From here on it is booked as a direct debit; on disk before the first

@@ -258,7 +258,9 @@ async fn an_unclear_create_is_repeated_once_with_the_same_key() {
         CyclesClient::builder("key", server.uri()).tenant("acme").journal_enabled(false).build();
     let config = WithCyclesConfig::new(Amount::tokens(5)).action("llm", "m");
     let result = with_cycles(&client, config, must_not_run).await;
-    assert!(matches!(result, Err(Error::Transport(error)) if error.is_outcome_unknown()));
+    let error = result.unwrap_err();
+    assert!(matches!(error, Error::Api { status: 503, code: None, .. }), "{error:?}");
+    assert!(error.is_outcome_unknown() && error.is_retryable());
     let requests = server.received_requests().await.unwrap();
     let keys: Vec<_> =
         requests.iter().map(|request| request.headers["x-idempotency-key"].clone()).collect();

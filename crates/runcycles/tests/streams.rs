@@ -3,10 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use cycles_protocol::{ListReservationsParams, Operation};
+use cycles_protocol::Operation;
 use cycles_testkit::{TestServer, Transport};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use runcycles::models::{Amount, ReservationStatus, Unit};
+use runcycles::models::{Amount, ListReservationsParams, ReservationStatus, Unit};
 use runcycles::{
     CyclesClient, Error, Flow, Nested, OnLimit, Settlement, StreamOptions, StreamReservation,
     WithCyclesConfig, with_cycles,
@@ -50,7 +50,8 @@ impl World {
 
     /// How many reservations ended how.
     async fn ended(&self, status: ReservationStatus) -> usize {
-        let params = ListReservationsParams { status: Some(status), ..Default::default() };
+        let status = Some(status.to_string());
+        let params = ListReservationsParams { status, ..Default::default() };
         self.client.list_reservations(&params).await.unwrap().reservations.len()
     }
 }

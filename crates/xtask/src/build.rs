@@ -33,14 +33,14 @@ pub(crate) fn workspace(repo: &Repo) -> Result<()> {
 /// examples belong to it: only with them, or with tests, does cargo unify features
 /// with those of `dev-dependencies`, as `cargo test` will (`docs/adr/0003`).
 /// The features are the bindings generator and the contract's validator in test
-/// servers, which packages leave out (`docs/adr/0004`).
+/// servers, which packages leave out (`docs/adr/0004`), and the blocking client.
 pub(crate) const EVERYTHING: [&str; 6] = [
     "--workspace",
     "--locked",
     "--profile",
     PROFILE,
     "--features",
-    "runcycles-uniffi/cli,cycles-testkit/contract",
+    "runcycles-uniffi/cli,cycles-testkit/contract,runcycles/blocking",
 ];
 
 /// An example of the workspace, ready to start.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every suite, counted.
 
+mod compat;
 mod docs;
 
 use std::time::Instant;
@@ -37,12 +38,14 @@ pub(crate) enum Suite {
     Fuzz,
     /// 64 clients in all languages, one budget
     Oversubscription,
+    /// Code written for `runcycles` 0.3, with the registry's 0.3.2
+    Compat,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Rust,
         Self::Simulation,
         Self::Contract,
@@ -51,6 +54,7 @@ impl Suite {
         Self::Node,
         Self::Kotlin,
         Self::Oversubscription,
+        Self::Compat,
         Self::Docs,
     ];
 
@@ -64,6 +68,7 @@ impl Suite {
             Self::Contract => "contract",
             Self::Fuzz => "fuzz",
             Self::Oversubscription => "oversubscription",
+            Self::Compat => "compat",
             Self::Docs => "docs",
         }
     }
@@ -75,7 +80,9 @@ impl Suite {
             Self::Python | Self::Contract => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Simulation | Self::Fuzz | Self::Oversubscription | Self::Docs => None,
+            Self::Simulation | Self::Fuzz | Self::Oversubscription | Self::Compat | Self::Docs => {
+                None
+            }
         }
     }
 
@@ -164,6 +171,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         Suite::Oversubscription => oversubscription::count(repo),
         Suite::Contract => contract::count(repo),
         Suite::Fuzz => fuzz::count(repo),
+        Suite::Compat => compat::count(repo),
         Suite::Docs => Ok((Count::default(), true)),
     }
 }

@@ -64,5 +64,6 @@ fn response(state: &TenantState, record: &Record, settlement: &Settlement) -> Co
         released: (settlement.released > 0).then(|| record.amount(settlement.released)),
         balances: Some(state.budgets.balances(&record.slots, settlement.budgets.iter())),
         cycles_evidence: None,
+        recovered_via_event: None,
     }
 }

@@ -43,6 +43,7 @@ pub struct ConfigDocument {
     pub circuit_breaker_failures: Option<u32>,
     pub circuit_breaker_cooldown_ms: Option<u64>,
     pub on_unreachable: Option<OnUnreachable>,
+    pub ca_file: Option<PathBuf>,
 }
 
 impl From<CyclesClientBuilder> for ConfigDocument {
@@ -74,6 +75,7 @@ impl From<CyclesClientBuilder> for ConfigDocument {
             circuit_breaker_failures: Some(settings.circuit_breaker_failures),
             circuit_breaker_cooldown_ms: ms(settings.circuit_breaker_cooldown),
             on_unreachable: Some(settings.on_unreachable),
+            ca_file: settings.certificates.file,
         }
     }
 }
@@ -107,7 +109,7 @@ impl ConfigDocument {
         config.journal_enabled = self.journal_enabled.unwrap_or(config.journal_enabled);
         config.journal_dir = self.journal_dir;
         config.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
-        let mut builder = CyclesClientBuilder::new(config);
+        let mut builder = CyclesClientBuilder::from_config(config);
         let settings = &mut builder.settings;
         settings.journal_sync = self.journal_sync.unwrap_or_default();
         settings.nested = self.nested.unwrap_or_default();
@@ -117,6 +119,7 @@ impl ConfigDocument {
             self.circuit_breaker_failures.unwrap_or(settings.circuit_breaker_failures);
         set(&mut settings.circuit_breaker_cooldown, self.circuit_breaker_cooldown_ms);
         settings.on_unreachable = self.on_unreachable.unwrap_or_default();
+        settings.certificates.file = self.ca_file;
         settings.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         Ok(builder)
     }

@@ -23,8 +23,7 @@ async fn low_level_calls_have_the_same_deadline() {
     let slow = ok(json!({"balances": []})).set_delay(Duration::from_secs(60));
     Mock::given(path("/v1/balances")).respond_with(slow).mount(&world.server).await;
     let client = world.client.clone();
-    let subject = Subject { tenant: Some("acme".into()), ..Subject::default() };
-    let params = BalanceParams { subject, ..BalanceParams::default() };
+    let params = BalanceParams { tenant: Some("acme".into()), ..BalanceParams::default() };
     let read = tokio::spawn(async move { client.get_balances(&params).await });
     until("the request", || async { world.count("/v1/balances").await == 1 }).await;
     world.clock.advance(Duration::from_secs(3));

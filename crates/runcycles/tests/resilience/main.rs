@@ -19,7 +19,7 @@ use cycles_protocol::Operation;
 use cycles_testkit::{Effect, Fault, ManualClock, TestServer, Transport};
 use runcycles::models::{
     Action, Amount, BalanceParams, CommitRequest, CommitStatus, Decision, ErrorCode,
-    ReservationCreateRequest, Subject,
+    ReservationCreateRequest,
 };
 use runcycles::{
     CircuitState, CyclesClient, CyclesClientBuilder, Error, JournalSync, Nested, OnUnreachable,

@@ -94,6 +94,7 @@ impl Oracle {
                 .then(|| amount(estimate.amount - charge.charged)),
             balances: None,
             cycles_evidence: None,
+            recovered_via_event: None,
         };
         let end = |answer| End::Committed { at: now, request: request.clone(), answer };
         self.finish(serial, end(answer.clone()));
