@@ -1,7 +1,7 @@
 //! Whether, when and with which key a commit, an event or a release leaves the
 //! process. Decided here and nowhere else.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
