@@ -2,6 +2,7 @@
 //! need no conversion.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 
 use serde_json::Value;
 
@@ -50,7 +51,7 @@ impl IntoJsonMap for Value {
     }
 }
 
-impl IntoJsonMap for HashMap<String, Value> {
+impl<S: BuildHasher> IntoJsonMap for HashMap<String, Value, S> {
     fn into_json_map(self) -> JsonMap {
         self.into_iter().collect()
     }

@@ -68,8 +68,14 @@ fn next(has_more: Option<bool>, cursor: Option<String>) -> Option<String> {
 struct Listing<T, F> {
     fetch: F,
     rows: VecDeque<T>,
-    /// The cursor of the page to fetch next; `None` once there is none.
-    next: Option<Option<String>>,
+    next: Next,
+}
+
+/// The page to fetch next.
+enum Next {
+    First(Option<String>),
+    After(String),
+    None,
 }
 
 fn items<T, F, Fut>(
@@ -81,19 +87,23 @@ where
     F: Fn(Option<String>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<Page<T>, Error>> + Send + 'static,
 {
-    let listing = Listing { fetch, rows: VecDeque::new(), next: Some(start) };
+    let listing = Listing { fetch, rows: VecDeque::new(), next: Next::First(start) };
     Box::pin(stream::try_unfold(listing, |mut listing| async {
         loop {
             if let Some(row) = listing.rows.pop_front() {
                 return Ok(Some((row, listing)));
             }
-            let Some(cursor) = listing.next.take() else { return Ok(None) };
+            let cursor = match std::mem::replace(&mut listing.next, Next::None) {
+                Next::First(cursor) => cursor,
+                Next::After(cursor) => Some(cursor),
+                Next::None => return Ok(None),
+            };
             let page = (listing.fetch)(cursor.clone()).await?;
             if page.next.is_some() && page.next == cursor {
                 return Err(repeats(page.next.as_deref()));
             }
             listing.rows = page.rows.into();
-            listing.next = page.next.map(Some);
+            listing.next = page.next.map_or(Next::None, Next::After);
         }
     }))
 }

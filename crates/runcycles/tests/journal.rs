@@ -90,7 +90,7 @@ async fn without_retries_a_record_waits_for_a_start_or_a_flush() {
     let client = client(&server.uri(), journal.path(), false);
     spend(&client).await;
     // Further calls are no start.
-    for _ in 0..10 {
+    for _ in 0..200 {
         client.send(RawRequest::new(Operation::Decide, b"{}".to_vec())).await.unwrap();
     }
     assert_eq!(client.journal_stats().unwrap().depth, 1);

@@ -38,7 +38,6 @@ impl BlockingReservationGuard {
     }
 
     /// The guard whose calls are awaited.
-    #[must_use]
     pub fn as_async(&self) -> &ReservationGuard {
         &self.guard
     }
