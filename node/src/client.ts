@@ -22,8 +22,10 @@ import type {
   ReservationListResponse,
   ReservationQuery,
 } from './models.js';
-import { toWire } from './names.js';
+import { fromWire, toWire } from './names.js';
 import { native, unwrap } from './native.js';
+import { listenerFor, notificationsFrom } from './notifications.js';
+import type { JournalStats, Notification } from './notifications.js';
 import type { NativeClient } from './native.js';
 import { CyclesResponse } from './response.js';
 
@@ -121,6 +123,25 @@ export class CyclesClient {
   /** Waits for settlements still on their way; resolves to how many are left. */
   async flush(timeoutMs = FLUSH_TIMEOUT_MS): Promise<number> {
     return unwrap(await this.#native.flush(toDocument(timeoutMs)));
+  }
+
+  /** What has happened in the background and nobody has taken yet. */
+  notifications(): Notification[] {
+    return notificationsFrom(unwrap(this.#native.takeNotifications()));
+  }
+
+  /**
+   * Calls `callback` for everything that happens in the background, until the client ends. It does
+   * not keep the process alive; what it throws becomes a process warning. One callback per client.
+   */
+  onNotification(callback: (notification: Notification) => unknown): void {
+    unwrap(this.#native.listen(listenerFor(callback)));
+  }
+
+  /** How the settlement journal stands; undefined without one. */
+  journalStats(): JournalStats | undefined {
+    const stats = unwrap(this.#native.journalStats());
+    return stats === null ? undefined : (fromWire(stats) as unknown as JournalStats);
   }
 
   /** Same as {@link flush}. */

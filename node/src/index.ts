@@ -22,6 +22,7 @@ export {
 } from './errors.js';
 export type { CyclesErrorFields } from './errors.js';
 export * from './models.js';
+export type { JournalStats, Notification } from './notifications.js';
 export { CyclesResponse } from './response.js';
 export { withCycles } from './withCycles.js';
 export type { FromArguments, WithCyclesOptions } from './withCycles.js';

@@ -31,6 +31,9 @@ export interface NativeClient {
   send(call: JsonValue): Promise<Envelope<NativeResponse>>;
   begin(request: JsonValue, parent?: NativeGuard): Promise<Envelope<NativeGuard>>;
   flush(timeoutMs: JsonValue): Promise<Envelope<number>>;
+  journalStats(): Envelope<WireDocument | null>;
+  takeNotifications(): Envelope<WireDocument[]>;
+  listen(listener: (batch: WireDocument[]) => void): Envelope<null>;
   close(timeoutMs: JsonValue): Promise<Envelope<number>>;
 }
 

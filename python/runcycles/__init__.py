@@ -57,6 +57,7 @@ from runcycles.models import (
     Unit,
     usd,
 )
+from runcycles.notifications import JournalStats, Notification
 from runcycles.response import CyclesResponse
 
 __version__ = "0.6.0"
@@ -96,6 +97,8 @@ __all__ = [
     "EventCreateResponse",
     "EventStatus",
     "ExtendStatus",
+    "JournalStats",
+    "Notification",
     "OverdraftLimitExceededError",
     "ReleaseRequest",
     "ReleaseResponse",

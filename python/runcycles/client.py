@@ -14,6 +14,7 @@ from runcycles.config import CyclesConfig, milliseconds
 from runcycles.embedded import Seed, embedded_config, seed_document
 from runcycles.encoding import Document, Operation, balance_query, decode, encode
 from runcycles.models import Amount
+from runcycles.notifications import Callback, JournalStats, Notification, listen, parse
 from runcycles.response import CyclesResponse
 
 if TYPE_CHECKING:
@@ -69,6 +70,23 @@ class _Client:
     def config(self) -> CyclesConfig | None:
         """The configuration that the client was made from, None for an embedded one."""
         return self._config
+
+    def notifications(self) -> list[Notification]:
+        """What has happened in the background and nobody has taken yet; does not wait."""
+        return parse(self._native.notifications().take())
+
+    def on_notification(self, callback: Callback) -> None:
+        """Calls back for everything that happens in the background, until the client ends.
+
+        On a thread of the SDK: asyncio code passes it on with
+        `loop.call_soon_threadsafe`. An exception in it is logged. One callback
+        per client; a forked process sets its own.
+        """
+        listen(self._native.notifications(), callback)
+
+    def journal_stats(self) -> JournalStats | None:
+        """How the settlement journal stands, None without one."""
+        return JournalStats.parse(self._native.journal_stats())
 
     def _flush_ms(self, timeout: float | None) -> int:
         return milliseconds("timeout", self._flush_timeout if timeout is None else timeout)

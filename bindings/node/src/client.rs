@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::document::Document;
 use crate::envelope::{self, Envelope, Failure, guarded, guarded_async};
 use crate::guard::NativeGuard;
+use crate::notifications::{self, Listener};
 use crate::testing::NativeClock;
 
 /// A client of the core, until it is closed.
@@ -79,6 +80,27 @@ impl NativeClient {
             Ok(flush(&self.open()?, timeout).await)
         })
         .await
+    }
+
+    /// How the settlement journal stands; `null` without one.
+    #[napi]
+    pub fn journal_stats(&self) -> Envelope<Value> {
+        guarded(|| Ok(envelope::document(&self.open()?.journal_stats())))
+    }
+
+    /// What has happened in the background and nobody has taken yet.
+    #[napi]
+    pub fn take_notifications(&self) -> Envelope<Value> {
+        guarded(|| Ok(envelope::document(&self.open()?.notifications().take())))
+    }
+
+    /// Calls `listener` with every batch until the client ends.
+    #[napi]
+    pub fn listen(&self, listener: Listener) -> Envelope<Value> {
+        guarded(|| {
+            notifications::pump(self.open()?.notifications(), listener);
+            Ok(Value::Null)
+        })
     }
 
     /// Flushes, then lets go of the connections; answers how many settlements are left.

@@ -11,6 +11,7 @@ use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 use crate::bridge::{self, OnCancel};
 use crate::errors::{self, caught};
 use crate::guard::Guard;
+use crate::notifications::Notifications;
 use crate::runtime::{self, block};
 use crate::testing::ManualClock;
 
@@ -153,6 +154,21 @@ impl Client {
             };
             bridge::spawn(py, OnCancel::Abort, work, object)
         })
+    }
+
+    /// How the settlement journal stands, as JSON; `None` without one.
+    fn journal_stats(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        caught(|| {
+            let stats = self.client(py)?.journal_stats();
+            let written = stats.map(|stats| serde_json::to_string(&stats)).transpose();
+            written.map_err(|error| {
+                errors::internal(&format!("journal statistics cannot be written reason={error}"))
+            })
+        })
+    }
+
+    fn notifications(&self, py: Python<'_>) -> PyResult<Notifications> {
+        caught(|| Ok(Notifications::new(self.client(py)?.notifications())))
     }
 
     /// Ends the client; what is under way goes on.

@@ -5,6 +5,7 @@ mod bridge;
 mod client;
 mod errors;
 mod guard;
+mod notifications;
 mod process;
 mod runtime;
 mod selftest;
@@ -22,6 +23,8 @@ mod _native {
     use super::client::{Client, config_from_env, flush_all};
     #[pymodule_export]
     use super::guard::Guard;
+    #[pymodule_export]
+    use super::notifications::Notifications;
     #[pymodule_export]
     use super::process::{_after_fork_in_child, _at_exit};
     #[pymodule_export]

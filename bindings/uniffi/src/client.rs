@@ -9,8 +9,9 @@ use runcycles::document::{self, ConfigDocument};
 use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 
 use crate::clock::ManualClock;
-use crate::error::{NativeError, document};
+use crate::error::{NativeError, document, json};
 use crate::guard::Guard;
+use crate::notifications::NotificationQueue;
 use crate::runtime;
 
 /// A client of an authority, remote or in process.
@@ -127,6 +128,16 @@ impl CyclesCore {
             client.flush_pending_commits_with_timeout(Duration::from_millis(timeout_ms)).await
         });
         Ok(left.await? as u64)
+    }
+
+    /// How the settlement journal stands, as JSON; `None` without one.
+    pub fn journal_stats(&self) -> Result<Option<String>, NativeError> {
+        Ok(self.client()?.journal_stats().as_ref().map(json))
+    }
+
+    /// What happens in the background.
+    pub fn notifications(&self) -> Result<Arc<NotificationQueue>, NativeError> {
+        Ok(NotificationQueue::of(self.client()?.notifications()))
     }
 
     /// Refuses further calls. What is under way goes on.

@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod error;
 mod guard;
+mod notifications;
 mod runtime;
 mod selftest;
 mod server;

@@ -11,10 +11,13 @@ use crate::circuit::{self, Breaker};
 use crate::client::{CyclesClient, Inner};
 use crate::config::CyclesConfig;
 use crate::error::Error;
-use crate::heartbeat::{HeartbeatFailure, OnFailure};
+use crate::heartbeat::{Extensions, HeartbeatFailure, OnFailure};
 use crate::http::HttpAuthority;
 use crate::journal::{Journal, JournalSync};
+use crate::lease::HeartbeatPolicy;
 use crate::nested::Nested;
+use crate::notifications::Notifier;
+use crate::observed::Observed;
 use crate::pending::Pending;
 use crate::replay::Replay;
 use crate::report::{OnSettlement, SettlementReport};
@@ -237,8 +240,23 @@ impl CyclesClientBuilder {
         self
     }
 
-    /// Called when a lease could not be extended. It must return quickly; the
-    /// guarded work goes on either way.
+    /// What happens to guarded work whose lease is lost; it goes on unless set.
+    pub fn heartbeat_policy(mut self, policy: HeartbeatPolicy) -> Self {
+        self.settings.heartbeat_policy = policy;
+        self
+    }
+
+    /// Longest that one extension of a lease may take: two of them and a margin
+    /// of a second must fit into a lease, or it cannot be kept. Unless set, a
+    /// fifth of the lease, at least one second and at most two. Zero is refused
+    /// where the settings are read, and taken for a millisecond here.
+    pub fn extend_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.extend_timeout = Some(timeout.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// Called when a lease could not be extended, and when it is lost. It must
+    /// return quickly: it is called where the lease is kept.
     pub fn on_heartbeat_failure(
         mut self,
         callback: impl Fn(&HeartbeatFailure) + Send + Sync + 'static,
@@ -313,12 +331,14 @@ impl CyclesClientBuilder {
     /// The client. A base URL that makes no sense is reported by the first call.
     #[must_use]
     pub fn build(self) -> CyclesClient {
+        let notifications = Notifier::default();
         let owner = self.in_process.then(std::process::id);
         // The state of an authority in process ends with the process.
         let journal = if self.in_process {
             None
         } else {
-            Journal::new(&self.config, self.settings.journal_sync, &self.clock, &*self.random)
+            let (sync, clock) = (self.settings.journal_sync, &self.clock);
+            Journal::new(&self.config, sync, clock, &*self.random, &notifications.0)
         };
         let authority = self.authority.unwrap_or_else(|| {
             let http = HttpAuthority::new(self.config.clone())
@@ -338,7 +358,7 @@ impl CyclesClientBuilder {
             None => authority,
         };
         CyclesClient::from_inner(Inner {
-            authority,
+            authority: Arc::new(Observed::new(authority, &self.clock)),
             breaker,
             unseen: Unseen::new(if self.in_process {
                 OnUnreachable::Deny
@@ -357,6 +377,8 @@ impl CyclesClientBuilder {
             replay: Replay::default(),
             on_heartbeat_failure: self.on_heartbeat_failure,
             warned_of_nesting: AtomicBool::new(false),
+            extensions: Extensions::default(),
+            notifications,
             owner,
         })
     }

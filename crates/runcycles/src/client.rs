@@ -16,16 +16,19 @@ use crate::circuit::{self, Breaker};
 use crate::config::CyclesConfig;
 use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
-use crate::heartbeat::OnFailure;
+use crate::heartbeat::{Extensions, OnFailure};
 use crate::idempotency;
 use crate::journal::Journal;
 use crate::metadata::with_unit;
+use crate::metrics;
 use crate::nested::{Nesting, Source};
+use crate::notifications::{Notification, Notifications, Notifier};
 use crate::pending::Pending;
 use crate::replay::Replay;
 use crate::report::OnSettlement;
 use crate::schedule::Attempt;
 use crate::settings::{Settings, SettlementMode};
+use crate::traces;
 use crate::unreachable::Unseen;
 
 /// Talks to an authority. Cheap to clone; clones share connections and
@@ -56,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) replay: Replay,
     pub(crate) on_heartbeat_failure: OnFailure,
     pub(crate) warned_of_nesting: AtomicBool,
+    pub(crate) notifications: Notifier,
+    pub(crate) extensions: Extensions,
     /// The process that owns an authority in process; `None` for a remote one.
     pub(crate) owner: Option<u32>,
 }
@@ -128,12 +133,30 @@ impl CyclesClient {
         &self.inner.authority
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// What happens in the background from here on, and what nobody has taken yet.
+    #[must_use]
+    pub fn notifications(&self) -> Notifications {
+        self.inner.notifications.0.clone()
+    }
+
+    pub(crate) fn notify(&self, notification: Notification) {
+        self.inner.notifications.0.push(notification);
+    }
+
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
 
     pub(crate) fn pending(&self) -> &Pending {
         &self.inner.pending
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.inner.extensions
     }
 
     pub(crate) fn on_heartbeat_failure(&self) -> &OnFailure {
@@ -191,7 +214,7 @@ impl CyclesClient {
     }
 
     pub(crate) fn fresh_call(&self) -> Call {
-        Call::new(&*self.inner.random)
+        traces::join_current(Call::new(&*self.inner.random))
     }
 
     /// Reserves budget and answers a guard, which commits, releases, or gives
@@ -297,6 +320,7 @@ impl CyclesClient {
         let first = self.create_attempt(call, request).await;
         match first {
             Err(error) if error.retry() == Retry::SameKey => {
+                metrics::retried(Operation::CreateReservation);
                 let second = self.create_attempt(call, request).await;
                 match second {
                     // Not asked again: what the first came to still stands.

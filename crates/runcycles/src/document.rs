@@ -200,7 +200,8 @@ pub struct SettlementDocument {
     pub outcome: &'static str,
     /// The authority's answer.
     pub response: Option<Value>,
-    /// Why it is pending or was refused.
+    /// Why it is pending or was refused; where it is booked, that its lease was
+    /// lost before, if the `heartbeat_policy` wants to hear of it.
     pub error: Option<ErrorReport>,
 }
 
@@ -285,6 +286,7 @@ fn context(
 ) -> Value {
     json!({
         "reservation_id": response.reservation_id,
+        "lease_lost": false,
         "decision": response.decision,
         "estimate": estimate,
         "caps": response.caps,
@@ -308,6 +310,7 @@ impl Guard {
         let mut context = self.context.clone();
         if let State::Live(guard) = &*self.state.lock() {
             context["expires_at_ms"] = json!(guard.expires_at_ms());
+            context["lease_lost"] = json!(guard.lease().loss().is_some());
         }
         context
     }
@@ -350,7 +353,12 @@ impl Guard {
         } else {
             request
         };
-        guard.settle(request).await.into()
+        let held = guard.held.clone();
+        let settlement = guard.settle(request).await;
+        let loss = held.loss_to_report(&settlement);
+        let mut document = SettlementDocument::from(settlement);
+        document.error = document.error.or(loss.as_ref().map(ErrorReport::from));
+        document
     }
 
     /// Gives everything back.

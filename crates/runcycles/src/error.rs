@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cycles_protocol::{Error as Refusal, ErrorCode, ErrorKind, JsonMap};
 
+use crate::lease::LeaseLost;
 use crate::lifecycle::GuardedError;
 
 pub use report::ErrorReport;
@@ -93,6 +94,12 @@ pub enum Error {
     /// The caller's input was refused before anything was sent.
     #[error("validation error: {0}")]
     Validation(String),
+
+    /// The lease ended before its work did, and the
+    /// [`HeartbeatPolicy`](crate::HeartbeatPolicy) makes that an error. A commit
+    /// that answers this is booked; work that was cancelled is not.
+    #[error(transparent)]
+    LeaseLost(LeaseLost),
 
     /// The guarded function's own error, untouched.
     #[error(transparent)]

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use cycles_protocol::{
@@ -13,12 +12,16 @@ use cycles_protocol::{
 };
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 use crate::actual;
 use crate::client::CyclesClient;
 use crate::error::Error;
-use crate::heartbeat::{self, Lease};
+use crate::heartbeat::{self, Heartbeat};
+use crate::lease::{HeartbeatPolicy, Lease, LeaseLost};
+use crate::metrics;
 use crate::nested::{Draw, Parent, Pool};
+use crate::observed;
 use crate::schedule::Attempt;
 use crate::settlement::{self, Settlement, Wait};
 
@@ -81,7 +84,7 @@ pub(crate) struct Held {
     pub(crate) trace_id: String,
     /// Whether nothing is held, because the authority could not be asked.
     pub(crate) unseen: bool,
-    expires_at_ms: Arc<AtomicI64>,
+    lease: Lease,
 }
 
 impl ReservationGuard {
@@ -94,20 +97,31 @@ impl ReservationGuard {
         granted: Attempt,
         parent: Option<ReservationId>,
     ) -> Self {
-        let expires_at_ms = Arc::new(AtomicI64::new(response.expires_at_ms.unwrap_or(0)));
+        let extend_by = extend_by(&request, &response);
+        let remaining_ttl_ms = response.remaining_ttl_ms;
+        let expires_at_ms = response.expires_at_ms.unwrap_or(0);
+        let lease = Lease::granted(
+            id.clone(),
+            granted.received,
+            remaining_ttl_ms,
+            extend_by,
+            expires_at_ms,
+        );
         let runtime = Handle::try_current().ok();
-        let lease = Lease {
+        let heartbeat = Heartbeat {
             client: client.clone(),
-            id: id.clone(),
+            lease: lease.clone(),
             trace_id: trace_id.clone(),
-            expires_at_ms: Arc::clone(&expires_at_ms),
-            extend_by: extend_by(&request, &response),
+            extend_by,
             granted,
-            remaining_ttl_ms: response.remaining_ttl_ms,
+            remaining_ttl_ms,
         };
+        let span = observed::lease(&id, &trace_id);
         // Without a runtime nothing could be awaited either; the lease then runs out.
-        let heartbeat =
-            runtime.as_ref().map(|runtime| runtime.spawn(heartbeat::keep(lease)).abort_handle());
+        let heartbeat = runtime.as_ref().map(|runtime| {
+            metrics::lease_began();
+            runtime.spawn(heartbeat::keep(heartbeat).instrument(span)).abort_handle()
+        });
         let pool = Pool::new(request.estimate.amount);
         let held = Held {
             client,
@@ -116,7 +130,7 @@ impl ReservationGuard {
             response: Arc::new(response),
             trace_id,
             unseen: false,
-            expires_at_ms,
+            lease,
         };
         let owner = std::process::id();
         Self { held, pool, parent, draw: None, heartbeat, runtime, owner, settled: false }
@@ -134,8 +148,8 @@ impl ReservationGuard {
     ) -> Self {
         let pool = Pool::new(request.estimate.amount);
         let (request, response) = (Arc::new(request), Arc::new(response));
-        let expires_at_ms = Arc::default();
-        let held = Held { client, id, request, response, trace_id, unseen: true, expires_at_ms };
+        let lease = Lease::none(id.clone());
+        let held = Held { client, id, request, response, trace_id, unseen: true, lease };
         let (runtime, owner) = (Handle::try_current().ok(), std::process::id());
         Self { held, pool, parent, draw: None, heartbeat: None, runtime, owner, settled: false }
     }
@@ -213,7 +227,7 @@ impl ReservationGuard {
     #[must_use]
     pub fn expires_at_ms(&self) -> Option<i64> {
         self.held.response.expires_at_ms?;
-        Some(self.held.expires_at_ms.load(Ordering::Acquire))
+        Some(self.held.lease.expires_at_ms())
     }
 
     /// All scopes that hold, root first.
@@ -252,6 +266,18 @@ impl ReservationGuard {
         &self.held.trace_id
     }
 
+    /// The lease, to watch it while the work runs.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.held.lease
+    }
+
+    /// Completes when the lease is lost, so that work can be stopped early:
+    /// `tokio::select!` on it. Its spend is still to be committed.
+    pub async fn lease_lost(&self) -> LeaseLost {
+        self.held.lease.lost().await
+    }
+
     /// Charges what the work really cost and gives the rest back.
     ///
     /// An expired lease is booked as a direct debit with the same key
@@ -264,6 +290,8 @@ impl ReservationGuard {
     /// [`Error::CommitRecoveryFailed`] when it refuses the event too.
     /// [`Error::Validation`] for an actual that makes no sense (negative, another
     /// unit): the spend is booked as estimated then.
+    /// [`Error::LeaseLost`] when the spend is booked, but the lease was lost
+    /// before and the [`HeartbeatPolicy`] is not `Warn`.
     pub async fn commit(self, request: CommitRequest) -> Result<CommitResponse, Error> {
         let (request, problem) = actual::bookable(request, self.estimate());
         if let Some(problem) = problem {
@@ -272,9 +300,14 @@ impl ReservationGuard {
         }
         let id = self.held.id.clone();
         let actual = request.actual;
-        let client = &self.held.client;
+        let held = self.held.clone();
+        let client = &held.client;
         let is_kept = client.config().retry_enabled || client.journal().is_some();
-        match self.prepare(request).settle(Wait::FirstAttempt).await {
+        let settlement = self.prepare(request).settle(Wait::FirstAttempt).await;
+        if let Some(loss) = held.loss_to_report(&settlement) {
+            return Err(Error::LeaseLost(loss));
+        }
+        match settlement {
             Settlement::Committed(response) => Ok(response),
             Settlement::RecoveredViaEvent(event) => Ok(CommitResponse {
                 status: CommitStatus::RecoveredViaEvent,
@@ -390,14 +423,29 @@ impl ReservationGuard {
             return Err(Error::Validation(what.to_owned()));
         }
         request.validate().map_err(Refusal::before_sending)?;
+        let by = Duration::from_millis(request.extend_by_ms.max(0).unsigned_abs());
         let held = self.held.clone();
         Ok(async move {
             let call = held.client.call(&held.trace_id);
             let answer = held.client.authority().extend(&call, &held.id, request);
-            let answer = held.client.bounded(Operation::Extend, answer).await?;
-            held.expires_at_ms.store(answer.value.expires_at_ms, Ordering::Release);
+            let answer = held.client.bounded(Operation::Extend, answer).await;
+            let answer = answer.inspect_err(|error| held.lease.unclear(error, by))?;
+            let (received, left) = (held.client.clock().monotonic(), answer.value.remaining_ttl_ms);
+            held.lease.extended(received, left, answer.value.expires_at_ms);
             Ok(answer.value)
         })
+    }
+
+    /// Gives up: the lease has ended, and what the work itself used is not known.
+    /// What calls inside it have cost is booked.
+    pub(crate) async fn abandon(mut self) {
+        let (unit, spent) = (self.estimate().unit, self.pool.close());
+        if spent > 0 {
+            let actual = Amount::new(unit, spent);
+            self.settle(CommitRequest::builder().actual(actual).build()).await;
+        } else {
+            self.disarm();
+        }
     }
 
     /// Whether this is a forked child's copy: the parent settles, the child does not.
@@ -409,6 +457,7 @@ impl ReservationGuard {
     fn disarm(&mut self) {
         self.settled = true;
         if let Some(heartbeat) = self.heartbeat.take() {
+            metrics::lease_ended();
             heartbeat.abort();
         }
     }
@@ -445,6 +494,27 @@ impl Drop for ReservationGuard {
 }
 
 impl Held {
+    /// Whether lost leases stop the work.
+    pub(crate) fn cancels(&self) -> bool {
+        self.client.settings().heartbeat_policy == HeartbeatPolicy::Cancel
+    }
+
+    /// That the lease was lost before a spend was booked, where the policy wants
+    /// to hear of it.
+    pub(crate) fn loss_to_report(&self, settlement: &Settlement) -> Option<LeaseLost> {
+        if self.client.settings().heartbeat_policy == HeartbeatPolicy::Warn {
+            return None;
+        }
+        match settlement {
+            Settlement::Committed(_) => self.lease.loss(),
+            Settlement::RecoveredViaEvent(_) => {
+                self.lease.lose("the authority answered that it had expired");
+                self.lease.loss()
+            }
+            _ => None,
+        }
+    }
+
     /// The refusal of one attempt, with the reservation named.
     pub(crate) fn warn(&self, error: &Refusal, what: &str) {
         tracing::warn!(reservation_id = %self.id, %error, "{what}");

@@ -8,9 +8,9 @@ use cycles_protocol::{
     Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
     CommitResponse, Conforms, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
     EventCreateResponse, ExtendRequest, ExtendResponse, HttpAnswer, IdempotencyKey,
-    ListReservationsParams, Operation, Random, RawRequest, RawResponse, ReleaseRequest,
-    ReleaseResponse, ReservationCreateRequest, ReservationCreateResponse, ReservationDetail,
-    ReservationId, ReservationListResponse, SystemRandom, conforms, headers, trace,
+    ListReservationsParams, Operation, RawRequest, RawResponse, ReleaseRequest, ReleaseResponse,
+    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
+    ReservationListResponse, conforms, headers,
 };
 use parking_lot::{Mutex, RwLock};
 use reqwest::header::HeaderValue;
@@ -113,10 +113,7 @@ impl HttpAuthority {
         builder = builder
             .header(headers::API_KEY, &*api_key)
             .header(headers::TRACE_ID, &call.trace_id)
-            .header(
-                headers::TRACEPARENT,
-                trace::traceparent(&call.trace_id, &SystemRandom as &dyn Random),
-            )
+            .header(headers::TRACEPARENT, crate::traces::parent_of(call))
             .timeout(timeout);
         if let Some(key) = request.idempotency_header {
             builder = builder.header(headers::IDEMPOTENCY_KEY, key);

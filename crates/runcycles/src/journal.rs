@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::config::CyclesConfig;
+use crate::notifications::Notifications;
 use directory::Directory;
 use health::Health;
 use writer::{Job, Named, Writer, Written};
@@ -93,6 +94,7 @@ impl Journal {
         sync: JournalSync,
         clock: &Arc<dyn Clock>,
         random: &dyn Random,
+        notifications: &Notifications,
     ) -> Option<Arc<Self>> {
         let mut nonce = [0; 8];
         random.fill(&mut nonce);
@@ -103,7 +105,7 @@ impl Journal {
                 sync,
                 clock: Arc::clone(clock),
                 nonce: u64::from_le_bytes(nonce),
-                health: Arc::default(),
+                health: Arc::new(Health::new(notifications)),
                 writer: Mutex::default(),
                 claims: Mutex::default(),
             })

@@ -1,17 +1,22 @@
 //! [`with_cycles`]: reserve, run, commit, in one call.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitOveragePolicy, CommitRequest, CyclesMetrics, Decision,
     IntoJsonMap, IntoMillis, JsonMap, ReservationCreateRequest, ReservationId, Subject,
 };
 
+use tracing::Instrument;
+
 use crate::actual;
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::guard::ReservationGuard;
+use crate::lease::{Lease, LeaseLost};
 use crate::nested::{Nested, Nesting};
+use crate::observed;
 
 /// The guarded function's own error, handed through untouched.
 pub type GuardedError = Box<dyn std::error::Error + Send + Sync>;
@@ -147,9 +152,18 @@ pub struct GuardContext {
     pub parent_reservation_id: Option<ReservationId>,
     /// Whether the authority could not be asked, so that nothing is held.
     pub unseen: bool,
+    lease: Lease,
 }
 
 impl GuardContext {
+    /// The lease, to stop early where it is lost: `tokio::select!` on
+    /// [`lost`](Lease::lost). Under `HeartbeatPolicy::Cancel` the function is
+    /// dropped then anyway.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     pub(crate) fn of(guard: &ReservationGuard) -> Self {
         Self {
             reservation_id: guard.reservation_id().clone(),
@@ -162,6 +176,7 @@ impl GuardContext {
             trace_id: guard.trace_id().to_owned(),
             parent_reservation_id: guard.parent_reservation_id().cloned(),
             unseen: guard.is_unseen(),
+            lease: guard.lease().clone(),
         }
     }
 }
@@ -174,7 +189,11 @@ impl GuardContext {
 ///
 /// # Errors
 /// [`Error::BudgetExceeded`] and [`Error::Api`] when the reserve is refused, in
-/// which case `work` never runs; [`Error::Guarded`] with `work`'s own error.
+/// which case `work` never runs; [`Error::Guarded`] with `work`'s own error;
+/// [`Error::LeaseLost`] when `work` was cancelled because its lease was lost
+/// (`HeartbeatPolicy::Cancel`): nothing is booked then. Under `FailOnFinalize` a
+/// result is returned all the same and the loss is logged: it must not cost the
+/// result. Commit a guard by hand to get it as an error.
 pub async fn with_cycles<F, Fut, T>(
     client: &CyclesClient,
     config: WithCyclesConfig,
@@ -184,8 +203,34 @@ where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
+    let span = observed::guarded(&config.action.kind, &config.action.name);
+    guarded(client, config, work).instrument(span).await
+}
+
+async fn guarded<T, F, Fut>(
+    client: &CyclesClient,
+    config: WithCyclesConfig,
+    work: F,
+) -> Result<T, Error>
+where
+    F: FnOnce(GuardContext) -> Fut,
+    Fut: Future<Output = Result<(T, Amount), GuardedError>>,
+{
     let guard = client.reserve_within(config.request(), Nesting::here(config.nested)).await?;
-    match guard.around(work(GuardContext::of(&guard))).await {
+    observed::guards(&guard);
+    let done = {
+        // Held in one place: it may be large, and guarded calls may be nested.
+        let work = pin!(guard.around(work(GuardContext::of(&guard))));
+        unless_lost(&guard, work).await
+    };
+    let done = match done {
+        Ok(done) => done,
+        Err(loss) => {
+            Box::pin(guard.abandon()).await;
+            return Err(Error::LeaseLost(loss));
+        }
+    };
+    match done {
         Ok((value, actual)) => {
             book(guard, config, actual).await;
             Ok(value)
@@ -209,12 +254,33 @@ pub(crate) async fn book(guard: ReservationGuard, config: WithCyclesConfig, actu
     if let Some(problem) = problem {
         tracing::warn!(%problem, "actual makes no sense; the estimate is committed");
     }
-    if let crate::Settlement::Refused(error) = guard.settle(request).await {
+    let held = guard.held.clone();
+    let settlement = guard.settle(request).await;
+    if let crate::Settlement::Refused(error) = &settlement {
         tracing::error!(%error, "commit was refused; the spend is not booked");
+    }
+    if let Some(loss) = held.loss_to_report(&settlement) {
+        tracing::error!(%loss, "spend is booked, but it was not held to the end");
     }
 }
 
 /// Why a hold is given back whose work failed.
 pub(crate) fn failure(error: &GuardedError) -> String {
     format!("guarded function failed: {error}")
+}
+
+/// Runs `work` to its end, or drops it when the lease is lost and the policy is
+/// to cancel.
+async fn unless_lost<W: Future>(
+    guard: &ReservationGuard,
+    work: Pin<&mut W>,
+) -> Result<W::Output, LeaseLost> {
+    if !guard.held.cancels() {
+        return Ok(work.await);
+    }
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        loss = guard.lease_lost() => Err(loss),
+    }
 }

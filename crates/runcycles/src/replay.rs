@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::client::{CyclesClient, Inner};
 use crate::journal::Journal;
+use crate::metrics;
 use crate::spend::Spend;
 use crate::verdict::Tried;
 
@@ -99,6 +100,7 @@ async fn keep_up(
 /// Tries every record once that is due and that nobody in this client settles.
 pub(crate) async fn pass(client: &CyclesClient) {
     let Some(journal) = client.journal() else { return };
+    metrics::journal_age(&journal.base_url(), journal.stats().oldest_age);
     let reachable = &Mutex::new(true);
     let names = journal.names().await;
     client.unseen().forget_what_others_booked(journal);
@@ -125,6 +127,7 @@ async fn replay(client: &CyclesClient, journal: &Arc<Journal>, name: String) -> 
     }
     match spend.attempt().await {
         Tried::Settled(settlement) => {
+            spend.note(&settlement, false);
             spend.resolve();
             client.on_settlement().tell(&id, settlement);
             true

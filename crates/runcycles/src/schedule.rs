@@ -9,8 +9,24 @@ use cycles_protocol::{Error, ErrorCode, ErrorKind};
 const MIN_BUDGET: Duration = Duration::from_secs(1);
 /// spec: upper bound of `retry_delay`, and of the fallback's held cadence.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
-/// The longest that one extend may take. Short, so that short leases can be kept.
+/// The longest that one extend may take unless set. Short, so that short leases can be kept.
 const MAX_ATTEMPT: Duration = Duration::from_secs(2);
+/// Beats are early by at most one part in this many: leases that were granted
+/// together spread. Never late: the lease's margin belongs to the network.
+const EARLINESS: u32 = 20;
+
+/// The longest that one extend of a lease of `ttl` may take unless set: within
+/// what any call may take, and a fifth of the lease, but a second where the
+/// lease is short. A lease of 5 s then holds two attempts and a margin.
+pub(crate) fn extend_timeout(attempt_timeout: Duration, ttl: Duration) -> Duration {
+    attempt_timeout.min(MAX_ATTEMPT).min((ttl / 5).max(MIN_BUDGET))
+}
+
+/// A moment up to `at`, early by `fraction` (0 to 1) of what is allowed.
+pub(crate) fn early(at: Duration, now: Duration, fraction: f64) -> Duration {
+    let most = at.saturating_sub(now) / EARLINESS;
+    at.saturating_sub(most.mul_f64(fraction.clamp(0.0, 1.0)))
+}
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,22 +62,45 @@ pub(crate) struct Schedule {
 enum Lead {
     /// The server says what is left: a proven lower bound, and since when.
     Known { floor: Duration, since: Duration },
-    /// It does not: the last expiry, the last success, and the beat in force.
-    Fallback { expires_at_ms: Option<i64>, since: Duration, cadence: Duration },
+    /// It does not.
+    Fallback(Fallback),
+}
+
+/// What can be known of a lease whose end nobody tells.
+#[derive(Debug, Clone, Copy)]
+struct Fallback {
+    /// The expiry as last answered, on the authority's clock.
+    expires_at_ms: Option<i64>,
+    /// When the create was answered, and all that extensions granted since: the
+    /// lease lasts at least until the one plus the other.
+    created: Duration,
+    grants: Duration,
+    /// The last success, and the beat in force.
+    since: Duration,
+    cadence: Duration,
+}
+
+impl Fallback {
+    fn unknown(ttl: Duration, created: Duration) -> Self {
+        Self {
+            expires_at_ms: None,
+            created,
+            grants: Duration::ZERO,
+            since: created,
+            cadence: held_cadence(ttl),
+        }
+    }
 }
 
 impl Schedule {
-    /// A lease just granted; `ttl` is what each extension asks for.
-    pub(crate) fn new(ttl: Duration, timeout: Duration, granted: Attempt) -> Self {
+    /// A lease just granted; `ttl` is what each extension asks for, and
+    /// `attempt_timeout` the longest that it may take.
+    pub(crate) fn new(ttl: Duration, attempt_timeout: Duration, granted: Attempt) -> Self {
         Self {
             ttl,
-            attempt_timeout: timeout.min(MAX_ATTEMPT).min((ttl / 5).max(MIN_BUDGET)),
+            attempt_timeout,
             max_rtt: Duration::ZERO,
-            lead: Lead::Fallback {
-                expires_at_ms: None,
-                since: granted.received,
-                cadence: (ttl / 2).min(MAX_RETRY_DELAY),
-            },
+            lead: Lead::Fallback(Fallback::unknown(ttl, granted.received)),
             zero_delays: 0,
             last_window: None,
             immediate_retries: 0,
@@ -111,28 +150,48 @@ impl Schedule {
 
     /// spec: FALLBACK, for servers that do not say what is left.
     fn fallback(&mut self, attempt: Attempt, expires_at_ms: i64) -> Next {
-        let held = (self.ttl / 2).min(MAX_RETRY_DELAY);
-        let Lead::Fallback { expires_at_ms: Some(previous), since, .. } = self.lead else {
-            self.lead = Lead::Fallback {
+        let received = attempt.received;
+        let Lead::Fallback(Fallback {
+            expires_at_ms: Some(previous),
+            mut grants,
+            created,
+            since,
+            ..
+        }) = self.lead
+        else {
+            self.lead = Lead::Fallback(Fallback {
                 expires_at_ms: Some(expires_at_ms),
-                since: attempt.received,
-                cadence: held,
-            };
-            return Next::Extend(attempt.received);
+                ..Fallback::unknown(self.ttl, received)
+            });
+            return Next::Extend(received);
         };
         let grant =
             Duration::from_millis(expires_at_ms.saturating_sub(previous).max(0).unsigned_abs());
-        let elapsed = attempt.received.saturating_sub(since);
-        let echoes_elapsed = grant >= elapsed.mul_f64(0.75) && grant <= elapsed.mul_f64(1.25);
-        let full = grant >= self.ttl.mul_f64(0.9);
-        let cadence = if !full && (grant.is_zero() || echoes_elapsed) {
-            held
+        let elapsed = received.saturating_sub(since);
+        let held = self.is_held(grant, elapsed);
+        grants = grants.saturating_add(grant);
+        let cadence = if held {
+            held_cadence(self.ttl)
         } else {
-            (grant / 2).clamp(MIN_BUDGET, held.max(MIN_BUDGET))
+            (grant / 2).clamp(MIN_BUDGET, held_cadence(self.ttl).max(MIN_BUDGET))
         };
+        let expires_at_ms = Some(expires_at_ms);
         self.lead =
-            Lead::Fallback { expires_at_ms: Some(expires_at_ms), since: attempt.received, cadence };
-        Next::Extend(attempt.received + cadence)
+            Lead::Fallback(Fallback { expires_at_ms, created, grants, since: received, cadence });
+        // Skipping a beat where enough is left keeps the expiry from drifting outward.
+        let least = grants.saturating_sub(received.saturating_sub(created));
+        let skip = !held && least >= grant.mul_f64(1.5);
+        let delay = if skip { cadence * 2 } else { cadence };
+        // Counted from the sending: slow answers must not eat into the lease.
+        Next::Extend(attempt.sent.saturating_add(delay).max(received))
+    }
+
+    /// Whether the grant only echoes the time between two extensions, as of an
+    /// authority that holds the expiry at most so far ahead.
+    fn is_held(&self, grant: Duration, elapsed: Duration) -> bool {
+        let full = grant >= self.ttl.mul_f64(0.9);
+        let echoes = grant >= elapsed.mul_f64(0.75) && grant <= elapsed.mul_f64(1.25);
+        !full && (grant.is_zero() || echoes)
     }
 
     /// An extension failed at `now`.
@@ -142,7 +201,10 @@ impl Schedule {
         }
         let (floor, since) = match self.lead {
             Lead::Known { floor, since } => (floor, since),
-            Lead::Fallback { cadence, .. } => return Next::Repeat(now + cadence / 4),
+            Lead::Fallback(lease) => {
+                let wait = error.retry_after().unwrap_or_default().max(lease.cadence / 4);
+                return Next::Repeat(now.saturating_add(wait));
+            }
         };
         let lead = floor.saturating_sub(now.saturating_sub(since));
         let Some(window) = lead.checked_sub(self.attempt_budget() + self.margin()) else {
@@ -176,6 +238,24 @@ impl Schedule {
     }
 }
 
+/// spec: the cadence that is held where grants say nothing about the lease.
+fn held_cadence(ttl: Duration) -> Duration {
+    (ttl / 2).min(MAX_RETRY_DELAY)
+}
+
+/// Whether a refusal says that the lease has ended, and not only that it cannot
+/// be made longer.
+pub(crate) fn has_ended(error: &Error) -> bool {
+    error.kind() == ErrorKind::Refused
+        && (matches!(
+            error.code(),
+            ErrorCode::ReservationExpired
+                | ErrorCode::ReservationFinalized
+                | ErrorCode::NotFound
+                | ErrorCode::TenantClosed
+        ) || error.status() == Some(410))
+}
+
 /// spec: conditions that are permanent for the reservation, and refusals that
 /// an unchanged request would meet again.
 fn permanent(error: &Error) -> Option<&'static str> {
@@ -189,95 +269,4 @@ fn permanent(error: &Error) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: fn(u64) -> Duration = Duration::from_millis;
-    const NOW: Attempt = Attempt { sent: Duration::ZERO, received: Duration::ZERO };
-
-    fn lease(ttl: u64, timeout: u64) -> Schedule {
-        Schedule::new(MS(ttl), MS(timeout), NOW)
-    }
-
-    fn throttled(wait: Option<u64>) -> Error {
-        let error = Error::new(ErrorCode::LimitExceeded, "slow down");
-        wait.map_or(error.clone(), |ms| error.retry_after_hint(MS(ms)))
-    }
-
-    #[test]
-    fn the_next_extension_leaves_room_for_two_attempts_and_a_margin() {
-        let next = lease(60_000, 7_000).granted(NOW, Some(60_000), 0);
-        assert_eq!(next, Next::Extend(MS(60_000 - (2 * 2_000 + 1_000))));
-    }
-
-    #[test]
-    fn a_slow_answer_shrinks_the_lead_and_widens_the_margin() {
-        let attempt = Attempt { sent: MS(0), received: MS(1_500) };
-        let next = lease(60_000, 7_000).granted(attempt, Some(60_000), 0);
-        // rtt 1,500: floor 58,500; margin 3,000; budget 3,000.
-        assert_eq!(next, Next::Extend(MS(1_500 + 58_500 - 9_000)));
-    }
-
-    #[test]
-    fn a_lease_that_stays_too_short_is_given_one_immediate_try() {
-        let mut lease = lease(1_000, 7_000);
-        assert_eq!(lease.granted(NOW, Some(1_000), 0), Next::Extend(MS(0)));
-        assert!(matches!(lease.granted(NOW, Some(1_000), 0), Next::Stop(_)));
-    }
-
-    #[test]
-    fn a_five_second_lease_is_kept() {
-        assert_eq!(lease(5_000, 7_000).granted(NOW, Some(5_000), 0), Next::Extend(MS(2_000)));
-    }
-
-    #[test]
-    fn failures_repeat_with_the_same_key_while_a_retry_provably_fits() {
-        let mut lease = lease(60_000, 7_000);
-        lease.granted(NOW, Some(60_000), 0);
-        let broken = Error::outcome_unknown(None, "connection broke");
-        // At 55,000 the lead is 5,000 and the window 2,000: a quarter of the lead.
-        assert_eq!(lease.failed(MS(55_000), &broken), Next::Repeat(MS(56_250)));
-        assert_eq!(lease.failed(MS(56_250), &broken), Next::Repeat(MS(56_250) + MS(750)));
-        assert_eq!(lease.failed(MS(57_000), &broken), Next::Repeat(MS(57_000)));
-        assert!(matches!(lease.failed(MS(57_000), &broken), Next::Stop(_)));
-    }
-
-    #[test]
-    fn throttling_is_never_violated() {
-        for (wait, fits) in [(Some(1_000), true), (Some(3_000), false), (None, false)] {
-            let mut lease = lease(60_000, 7_000);
-            lease.granted(NOW, Some(60_000), 0);
-            let next = lease.failed(MS(55_000), &throttled(wait));
-            assert_eq!(matches!(next, Next::Repeat(_)), fits, "{wait:?}");
-        }
-    }
-
-    #[test]
-    fn permanent_conditions_stop() {
-        for code in [
-            ErrorCode::ReservationExpired,
-            ErrorCode::ReservationFinalized,
-            ErrorCode::MaxExtensionsExceeded,
-            ErrorCode::TenantClosed,
-            ErrorCode::NotFound,
-            ErrorCode::Forbidden,
-        ] {
-            let mut lease = lease(60_000, 7_000);
-            lease.granted(NOW, Some(60_000), 0);
-            assert!(
-                matches!(lease.failed(MS(1), &Error::new(code, "no")), Next::Stop(_)),
-                "{code}"
-            );
-        }
-    }
-
-    #[test]
-    fn without_the_field_the_first_extension_is_immediate_and_then_follows_grants() {
-        let mut lease = lease(20_000, 7_000);
-        assert_eq!(lease.granted(NOW, None, 100_000), Next::Extend(MS(0)));
-        let second = Attempt { sent: MS(0), received: MS(10) };
-        assert_eq!(lease.granted(second, None, 120_000), Next::Extend(MS(10 + 10_000)));
-        let clamped = Attempt { sent: MS(10_000), received: MS(10_010) };
-        assert_eq!(lease.granted(clamped, None, 130_000), Next::Extend(MS(10_010 + 10_000)));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificates::Certificates;
 use crate::error::Error;
 use crate::journal::JournalSync;
+use crate::lease::HeartbeatPolicy;
 use crate::nested::Nested;
 use crate::unreachable::OnUnreachable;
 use crate::vars::Vars;
@@ -34,6 +35,10 @@ pub(crate) struct Settings {
     pub(crate) certificates: Certificates,
     /// The caller's own in place of ours.
     pub(crate) http_client: Option<reqwest::Client>,
+    /// What happens to work whose lease is lost.
+    pub(crate) heartbeat_policy: HeartbeatPolicy,
+    /// Longest that one extension may take; follows from the lease unless set.
+    pub(crate) extend_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -48,6 +53,8 @@ impl Default for Settings {
             on_unreachable: OnUnreachable::default(),
             certificates: Certificates::default(),
             http_client: None,
+            heartbeat_policy: HeartbeatPolicy::default(),
+            extend_timeout: None,
         }
     }
 }
@@ -105,6 +112,13 @@ impl Settings {
         vars.milliseconds("CALL_TIMEOUT", &mut settings.call_timeout)?;
         vars.milliseconds("CIRCUIT_BREAKER_COOLDOWN", &mut ms)?;
         settings.circuit_breaker_cooldown = ms.unwrap_or(settings.circuit_breaker_cooldown);
+        vars.milliseconds("EXTEND_TIMEOUT", &mut settings.extend_timeout)?;
+        vars.word(
+            "HEARTBEAT_POLICY",
+            "warn, fail_on_finalize or cancel",
+            HeartbeatPolicy::parse,
+            &mut settings.heartbeat_policy,
+        )?;
         settings.validate()?;
         Ok(settings)
     }
@@ -114,6 +128,9 @@ impl Settings {
         let refuse = |message: &str| Err(Error::Config(message.to_owned()));
         if self.call_timeout.is_some_and(|timeout| timeout.is_zero()) {
             return refuse("call_timeout must be above zero; leave it out for no limit");
+        }
+        if self.extend_timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return refuse("extend_timeout must be above zero; leave it out for the default");
         }
         if self.circuit_breaker_cooldown.is_zero() {
             return refuse(

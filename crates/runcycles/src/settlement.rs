@@ -13,10 +13,13 @@ use cycles_protocol::{
 };
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use crate::client::CyclesClient;
 use crate::config::CyclesConfig;
 use crate::guard::Held;
+use crate::metrics;
+use crate::observed;
 use crate::pending::Place;
 use crate::settings::SettlementMode;
 use crate::spend::{MAX_RETRY_AFTER, Spend};
@@ -44,6 +47,21 @@ pub enum Settlement {
     Pending(Error),
     /// The authority refused for good.
     Refused(Error),
+}
+
+impl Settlement {
+    /// `committed`, `released`, `recovered_via_event`, `pending` or `refused`.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Committed(_) => "committed",
+            Self::Released(_) => "released",
+            Self::RecoveredViaEvent(_) => "recovered_via_event",
+            Self::Inherited(_) => "inherited",
+            Self::Queued => "queued",
+            Self::Pending(_) => "pending",
+            Self::Refused(_) => "refused",
+        }
+    }
 }
 
 /// What a settlement's caller waits for.
@@ -143,6 +161,7 @@ impl Caller {
 
     /// It was booked or refused for good.
     fn settled(&mut self, spend: Spend, settlement: Settlement) {
+        spend.note(&settlement, self.0.as_ref().is_some_and(|waiting| !waiting.is_closed()));
         let told = self.told(settlement);
         if let Err(settlement) = told {
             spend.client().on_settlement().tell(spend.id(), settlement);
@@ -186,7 +205,12 @@ async fn proceed(mut spend: Spend, mut caller: Caller, queued: bool) {
 
 /// One attempt. What is rare after it stands in boxes: the state of a settlement
 /// is moved about.
-async fn run(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
+async fn run(spend: Spend, caller: Caller, place: Option<Place>) {
+    let span = spend.span();
+    book(spend, caller, place).instrument(span).await;
+}
+
+async fn book(mut spend: Spend, mut caller: Caller, place: Option<Place>) {
     let turn = match &place {
         Some(_) => Some(spend.client().pending().turn().await),
         None => None,
@@ -208,6 +232,7 @@ async fn unclear(mut spend: Spend, mut caller: Caller, place: Option<Place>, err
     let answered = spend.client().clock().monotonic();
     spend.park(&error).await;
     let retries = spend.client().config().retry_enabled;
+    spend.tell_unsettled("pending", &error);
     spend.warn(
         &error,
         if retries { "settlement is unclear, repeating" } else { "settlement is unclear" },
@@ -239,6 +264,7 @@ async fn repeat(mut spend: Spend, mut caller: Caller, mut error: Error, mut answ
             return;
         }
         clock.sleep_until(answered + wait).await;
+        metrics::retried(spend.operation());
         let turn = spend.client().pending().turn().await;
         let outcome = spend.attempt().await;
         drop(turn);
@@ -282,11 +308,18 @@ pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) ->
 /// Releases: one attempt, repeated once when the answer was unclear. After that
 /// the hold ends with its lease.
 async fn release(held: &Held, reason: Option<String>) -> Settlement {
+    let span = observed::settle(&held.id, &held.trace_id);
+    release_within(held, reason).instrument(span).await
+}
+
+async fn release_within(held: &Held, reason: Option<String>) -> Settlement {
     let request = Held::release_request(reason);
     let mut outcome = release_once(held, request.clone()).await;
     if let Settlement::Pending(_) = outcome {
+        metrics::retried(Operation::Release);
         outcome = release_once(held, request).await;
     }
+    metrics::settled(outcome.name());
     if let Settlement::Pending(error) | Settlement::Refused(error) = &outcome {
         held.warn(error, "release failed; the hold ends with its lease");
     }

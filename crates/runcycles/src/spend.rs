@@ -14,6 +14,9 @@ use crate::client::CyclesClient;
 use crate::guard::Held;
 use crate::idempotency::header_key;
 use crate::journal::{Claim, Journal, Mode, Record, key_of};
+use crate::metrics;
+use crate::notifications::Notification;
+use crate::observed;
 use crate::settlement::Settlement;
 use crate::verdict::{Tried, is_expired, judge};
 
@@ -176,6 +179,37 @@ impl Spend {
         tracing::warn!(reservation_id = %self.id, %error, "{what}");
     }
 
+    /// Around all its tries.
+    pub(crate) fn span(&self) -> tracing::Span {
+        observed::settle(&self.id, &self.trace_id)
+    }
+
+    /// What the next try sends.
+    pub(crate) fn operation(&self) -> Operation {
+        match self.mode() {
+            Mode::Commit => Operation::Commit,
+            Mode::Event => Operation::CreateEvent,
+        }
+    }
+
+    /// Counts how it stands, and tells of it unless it is booked and the caller
+    /// `waited` for that.
+    pub(crate) fn note(&self, settlement: &Settlement, waited: bool) {
+        metrics::settled(settlement.name());
+        if waited && !matches!(settlement, Settlement::Refused(_)) {
+            return;
+        }
+        if let Some(notification) = Notification::settled(&self.id, settlement) {
+            self.client.notify(notification);
+        }
+    }
+
+    /// It is not booked: `pending`, `retained` or `refused`.
+    pub(crate) fn tell_unsettled(&self, outcome: &'static str, error: &Error) {
+        metrics::settled(outcome);
+        self.client.notify(Notification::unsettled(&self.id, outcome, error));
+    }
+
     /// Tries once to book it.
     pub(crate) async fn attempt(&mut self) -> Tried {
         let mut expired = None;
@@ -300,9 +334,11 @@ impl Spend {
                 %error,
                 "spend is not booked and is kept: check the key and the budget"
             );
+            self.tell_unsettled("retained", &error);
             Settlement::Pending(error)
         } else {
             self.client.unseen().forget(&self.id);
+            self.tell_unsettled("refused", &error);
             Settlement::Refused(error)
         }
     }

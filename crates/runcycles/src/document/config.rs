@@ -10,6 +10,7 @@ use crate::builder::CyclesClientBuilder;
 use crate::config::CyclesConfig;
 use crate::error::{Error, ErrorReport};
 use crate::journal::JournalSync;
+use crate::lease::HeartbeatPolicy;
 use crate::nested::Nested;
 use crate::settings::SettlementMode;
 use crate::unreachable::OnUnreachable;
@@ -44,6 +45,8 @@ pub struct ConfigDocument {
     pub circuit_breaker_cooldown_ms: Option<u64>,
     pub on_unreachable: Option<OnUnreachable>,
     pub ca_file: Option<PathBuf>,
+    pub heartbeat_policy: Option<HeartbeatPolicy>,
+    pub extend_timeout_ms: Option<u64>,
 }
 
 impl From<CyclesClientBuilder> for ConfigDocument {
@@ -76,6 +79,8 @@ impl From<CyclesClientBuilder> for ConfigDocument {
             circuit_breaker_cooldown_ms: ms(settings.circuit_breaker_cooldown),
             on_unreachable: Some(settings.on_unreachable),
             ca_file: settings.certificates.file,
+            heartbeat_policy: Some(settings.heartbeat_policy),
+            extend_timeout_ms: settings.extend_timeout.and_then(ms),
         }
     }
 }
@@ -120,6 +125,8 @@ impl ConfigDocument {
         set(&mut settings.circuit_breaker_cooldown, self.circuit_breaker_cooldown_ms);
         settings.on_unreachable = self.on_unreachable.unwrap_or_default();
         settings.certificates.file = self.ca_file;
+        settings.heartbeat_policy = self.heartbeat_policy.unwrap_or_default();
+        settings.extend_timeout = self.extend_timeout_ms.map(Duration::from_millis);
         settings.validate().map_err(|error| ErrorReport::from(Refusal::config(plain(&error))))?;
         Ok(builder)
     }

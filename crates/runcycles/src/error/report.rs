@@ -4,6 +4,7 @@ use cycles_protocol::{Error as Refusal, ErrorCode, ErrorKind, JsonMap};
 use serde::Serialize;
 
 use super::hint;
+use crate::lease::LeaseLost;
 
 /// An error as the language packages receive it; they raise one class per
 /// [`kind`](Self::kind).
@@ -105,6 +106,14 @@ impl From<&Refusal> for ErrorReport {
                 .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
             details: error.details().cloned(),
         }
+    }
+}
+
+impl From<&LeaseLost> for ErrorReport {
+    fn from(loss: &LeaseLost) -> Self {
+        Refusal::new(ErrorCode::ReservationExpired, loss.to_string())
+            .detail("reservation_id", loss.reservation_id.as_str())
+            .into()
     }
 }
 

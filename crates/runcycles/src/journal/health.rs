@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::metrics;
+use crate::notifications::{Notification, Notifications};
+
 use super::writer::Written;
 
 /// How a client's settlement journal stands.
@@ -35,7 +38,10 @@ fn as_ms<S: serde::Serializer>(age: &Option<Duration>, to: S) -> Result<S::Ok, S
 
 /// What the writer knows, for others to see.
 #[derive(Debug, Default)]
-pub(crate) struct Health(Mutex<Seen>);
+pub(crate) struct Health {
+    seen: Mutex<Seen>,
+    notifications: Notifications,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -47,8 +53,12 @@ struct Seen {
 }
 
 impl Health {
+    pub(crate) fn new(notifications: &Notifications) -> Self {
+        Self { seen: Mutex::default(), notifications: notifications.clone() }
+    }
+
     pub(crate) fn stats(&self, now_ms: i64) -> JournalStats {
-        let seen = self.0.lock();
+        let seen = self.seen.lock();
         let oldest = seen.unresolved.values().min();
         let age = oldest.map(|oldest| now_ms.saturating_sub(*oldest).max(0).unsigned_abs());
         JournalStats {
@@ -62,52 +72,81 @@ impl Health {
 
     /// Unresolved records that `busy` does not know.
     pub(crate) fn idle(&self, busy: impl Fn(&str) -> bool) -> usize {
-        self.0.lock().unresolved.keys().filter(|name| !busy(name)).count()
+        self.seen.lock().unresolved.keys().filter(|name| !busy(name)).count()
     }
 
     pub(crate) fn holds(&self, name: &str) -> bool {
-        self.0.lock().unresolved.contains_key(name)
+        self.seen.lock().unresolved.contains_key(name)
     }
 
     pub(crate) fn unresolved(&self, name: String, recorded_at_ms: i64) {
-        self.0.lock().unresolved.entry(name).or_insert(recorded_at_ms);
+        self.change(|seen| {
+            seen.unresolved.entry(name).or_insert(recorded_at_ms);
+        });
     }
 
     pub(crate) fn resolved(&self, name: &str) {
-        self.0.lock().unresolved.remove(name);
+        self.change(|seen| {
+            seen.unresolved.remove(name);
+        });
     }
 
     pub(crate) fn quarantined(&self, name: &str) {
-        let mut seen = self.0.lock();
-        seen.unresolved.remove(name);
-        seen.quarantined += 1;
+        self.change(|seen| {
+            seen.unresolved.remove(name);
+            seen.quarantined += 1;
+        });
+        metrics::record_quarantined();
+        self.notifications.push(Notification::RecordQuarantined { file: name.to_owned() });
     }
 
-    pub(crate) fn lost(&self) {
-        self.0.lock().lost += 1;
+    pub(crate) fn lost(&self, file: &str) {
+        self.seen.lock().lost += 1;
+        self.notifications.push(Notification::SpendUnknown { file: file.to_owned() });
     }
 
     /// What stands in files now; the rest is known only if `live`.
     pub(crate) fn listed(&self, names: &[String], now_ms: i64, live: impl Fn(&str) -> bool) {
-        let mut seen = self.0.lock();
-        seen.unresolved.retain(|name, _| live(name) || names.binary_search(name).is_ok());
-        for name in names {
-            // Its age is known once it is read.
-            seen.unresolved.entry(name.clone()).or_insert(now_ms);
-        }
+        self.change(|seen| {
+            seen.unresolved.retain(|name, _| live(name) || names.binary_search(name).is_ok());
+            for name in names {
+                // Its age is known once it is read.
+                seen.unresolved.entry(name.clone()).or_insert(now_ms);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Seen)) {
+        let mut seen = self.seen.lock();
+        let before = seen.unresolved.len();
+        change(&mut seen);
+        metrics::records_changed(before, seen.unresolved.len());
     }
 
     /// Says so once when writing stops to work, and when it works again.
     pub(crate) fn report(&self, written: &Written) {
-        let mut seen = self.0.lock();
+        let mut seen = self.seen.lock();
         match (written, seen.degraded.is_some()) {
-            (Ok(()), true) => tracing::info!("settlement journal works again"),
-            (Err(reason), false) => tracing::warn!(
-                reason,
-                "settlement journal does not work: a spend whose commit is unclear is lost if this process ends; set journal_dir"
-            ),
+            (Ok(()), true) => {
+                tracing::info!("settlement journal works again");
+                self.notifications.push(Notification::JournalRestored);
+            }
+            (Err(reason), false) => {
+                tracing::warn!(
+                    reason,
+                    "settlement journal does not work: a spend whose commit is unclear is lost if this process ends; set journal_dir"
+                );
+                let reason = reason.clone();
+                self.notifications.push(Notification::JournalDegraded { reason });
+            }
             _ => {}
         }
         seen.degraded = written.as_ref().err().cloned();
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        metrics::records_changed(self.seen.get_mut().unresolved.len(), 0);
     }
 }

@@ -100,7 +100,7 @@ impl Writer {
     fn lose(&mut self, note: &str, bytes: &[u8]) -> io::Result<()> {
         let file = note::lost_name(note);
         self.directory.put(&file, bytes)?;
-        self.health.lost();
+        self.health.lost(&file);
         tracing::error!(
             file,
             work = %String::from_utf8_lossy(bytes),

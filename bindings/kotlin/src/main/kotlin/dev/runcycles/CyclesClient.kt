@@ -80,6 +80,21 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      */
     public suspend fun flush(timeoutMs: Long): Long = awaitNative { core.flush(timeoutMs.toULong()).toLong() }
 
+    /** What has happened in the background and nobody has taken yet. */
+    public fun notifications(): List<Notification> =
+        native { core.notifications().use { queue -> notifications(queue.take()) } }
+
+    /**
+     * Tells [listener] everything that happens in the background, on a daemon thread, until the
+     * client ends. One listener per client.
+     */
+    public fun onNotification(listener: NotificationListener): Unit =
+        listen(native { core.notifications() }, listener)
+
+    /** How the settlement journal stands; null without one. */
+    public fun journalStats(): JournalStats? =
+        native { core.journalStats() }?.let { JournalStats(Json.readObject(it)) }
+
     /** Stops the client; further calls fail. Settlements in flight are not waited for: see [flush]. */
     override fun close(): Unit = native { core.shutdown() }
 
