@@ -378,6 +378,7 @@ impl CyclesClientBuilder {
             on_heartbeat_failure: self.on_heartbeat_failure,
             warned_of_nesting: AtomicBool::new(false),
             extensions: Extensions::default(),
+            waiting_leases: Arc::default(),
             notifications,
             owner,
         })

@@ -16,7 +16,7 @@ use crate::circuit::{self, Breaker};
 use crate::config::CyclesConfig;
 use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
-use crate::heartbeat::{Extensions, OnFailure};
+use crate::heartbeat::{Extensions, OnFailure, Waiting};
 use crate::idempotency;
 use crate::journal::Journal;
 use crate::metadata::with_unit;
@@ -61,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) warned_of_nesting: AtomicBool,
     pub(crate) notifications: Notifier,
     pub(crate) extensions: Extensions,
+    pub(crate) waiting_leases: Arc<Waiting>,
     /// The process that owns an authority in process; `None` for a remote one.
     pub(crate) owner: Option<u32>,
 }
@@ -153,6 +154,10 @@ impl CyclesClient {
 
     pub(crate) fn pending(&self) -> &Pending {
         &self.inner.pending
+    }
+
+    pub(crate) fn waiting_leases(&self) -> &Arc<Waiting> {
+        &self.inner.waiting_leases
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

@@ -11,13 +11,11 @@ use cycles_protocol::{
     ReservationId, Subject, limits, strict::Validate,
 };
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
-use tracing::Instrument;
 
 use crate::actual;
 use crate::client::CyclesClient;
 use crate::error::Error;
-use crate::heartbeat::{self, Heartbeat};
+use crate::heartbeat::{self, Beating, Heartbeat};
 use crate::lease::{HeartbeatPolicy, Lease, LeaseLost};
 use crate::metrics;
 use crate::nested::{Draw, Parent, Pool};
@@ -47,7 +45,7 @@ pub struct ReservationGuard {
     parent: Option<ReservationId>,
     /// The part of the outer call's hold, where this call inherits it.
     draw: Option<Draw>,
-    heartbeat: Option<AbortHandle>,
+    heartbeat: Option<Beating>,
     runtime: Option<Handle>,
     /// A guard inherited by a forked child neither heartbeats nor releases.
     owner: u32,
@@ -120,7 +118,7 @@ impl ReservationGuard {
         // Without a runtime nothing could be awaited either; the lease then runs out.
         let heartbeat = runtime.as_ref().map(|runtime| {
             metrics::lease_began();
-            runtime.spawn(heartbeat::keep(heartbeat).instrument(span)).abort_handle()
+            heartbeat::begin(heartbeat, span, runtime)
         });
         let pool = Pool::new(request.estimate.amount);
         let held = Held {
@@ -458,7 +456,7 @@ impl ReservationGuard {
         self.settled = true;
         if let Some(heartbeat) = self.heartbeat.take() {
             metrics::lease_ended();
-            heartbeat.abort();
+            heartbeat.stop();
         }
     }
 }

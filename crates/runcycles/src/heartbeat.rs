@@ -1,20 +1,25 @@
 //! Keeps a lease alive while its guard lives.
 
+mod waiting;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_protocol::{
-    Error, ExtendRequest, ExtendResponse, IdempotencyKey, Operation, ReservationId,
+    Clock, Error, ExtendRequest, ExtendResponse, IdempotencyKey, Operation, ReservationId,
 };
-
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tracing::Span;
 
 use crate::client::CyclesClient;
 use crate::lease::Lease;
 use crate::metrics;
 use crate::notifications::Notification;
 use crate::schedule::{Attempt, Next, Schedule, early, extend_timeout, has_ended};
+
+pub(crate) use waiting::{Beating, Waiting};
 
 /// Extensions of one client under way at once. Leases that were granted together
 /// are due together: without a limit ten thousand of them would open as many
@@ -107,6 +112,7 @@ impl std::fmt::Debug for OnFailure {
 }
 
 /// What a lease needs to be kept.
+#[derive(Debug)]
 pub(crate) struct Heartbeat {
     pub(crate) client: CyclesClient,
     pub(crate) lease: Lease,
@@ -118,23 +124,54 @@ pub(crate) struct Heartbeat {
     pub(crate) remaining_ttl_ms: Option<i64>,
 }
 
+/// A heartbeat and its next extension.
+#[derive(Debug)]
+struct Beat {
+    heartbeat: Heartbeat,
+    schedule: Schedule,
+    next: Next,
+    /// When it is due.
+    at: Duration,
+}
+
+impl Beat {
+    fn new(heartbeat: Heartbeat) -> Self {
+        let mut schedule = heartbeat.schedule();
+        let Heartbeat { granted, remaining_ttl_ms, .. } = heartbeat;
+        let next = schedule.granted(granted, remaining_ttl_ms, heartbeat.lease.expires_at_ms());
+        heartbeat.report(None, next);
+        let now = heartbeat.client.clock().monotonic();
+        let at = match next {
+            Next::Extend(at) => early(at, now, fastrand::f64()),
+            Next::Repeat(at) => at,
+            Next::Stop(_) => now,
+        };
+        Self { heartbeat, schedule, next, at }
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.heartbeat.client.clock()
+    }
+}
+
+/// Keeps a lease in `runtime` until the guard stops it.
+pub(crate) fn begin(heartbeat: Heartbeat, span: Span, runtime: &Handle) -> Beating {
+    let waiting = Arc::clone(heartbeat.client.waiting_leases());
+    waiting.add(Beat::new(heartbeat), span, runtime)
+}
+
 /// Extends until a condition is permanent, then waits for the lease to end. Ends
 /// with the guard, which aborts it.
-pub(crate) async fn keep(heartbeat: Heartbeat) {
+async fn keep(beat: Beat) {
+    let Beat { heartbeat, mut schedule, mut next, at } = beat;
     let clock = Arc::clone(heartbeat.client.clock());
-    let mut schedule = heartbeat.schedule();
-    let mut next = schedule.granted(
-        heartbeat.granted,
-        heartbeat.remaining_ttl_ms,
-        heartbeat.lease.expires_at_ms(),
-    );
-    heartbeat.report(None, next);
     let mut key = IdempotencyKey::random();
+    let mut due = Some(at);
     let (reason, has_ended) = loop {
         let at = match next {
             Next::Extend(at) => {
                 key = IdempotencyKey::random();
-                early(at, clock.monotonic(), fastrand::f64())
+                due.take().unwrap_or_else(|| early(at, clock.monotonic(), fastrand::f64()))
             }
             Next::Repeat(at) => {
                 metrics::retried(Operation::Extend);
