@@ -1,7 +1,5 @@
 //! What errors say of the answer that they come from.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use cycles_testkit::{TestServer, Transport};
 use runcycles::models::{Action, Amount, CommitRequest, ErrorCode, ReservationCreateRequest};
 use runcycles::{CyclesClient, Error};
