@@ -155,7 +155,7 @@ impl TestServer {
     /// # Errors
     /// When the seed has no such key.
     pub fn local(&self, key: Option<&str>) -> Result<Arc<dyn Authority>, TestServerError> {
-        let local = self.engine.local(self.api_key(key)?.to_owned());
+        let local = self.engine.local(self.api_key(key)?);
         let recorded = self.recorder.around(Arc::new(local));
         let checked = self.conformance.of_authority(Arc::new(recorded));
         Ok(Arc::new(Faulty::new(checked, self.faults.clone())))
