@@ -7,7 +7,7 @@ const WIRE_FIELDS = [
   'created_at_ms', 'cycles_evidence', 'cycles_evidence_url', 'delay_ms', 'dry_run', 'event_id', 'evidence_id',
   'expires_at_ms', 'expires_from', 'expires_to', 'extend_by_ms', 'finalized_at_ms', 'finalized_from',
   'finalized_to', 'grace_period_ms', 'has_more', 'idempotency_key', 'include_children', 'is_over_limit',
-  'latency_ms', 'max_steps_remaining', 'max_tokens', 'model_version', 'next_cursor', 'overage_policy',
+  'latency_ms', 'max_steps_remaining', 'max_tokens', 'model_version', 'next_cursor', 'oldest_age_ms', 'overage_policy',
   'overdraft_limit', 'reason_code', 'remaining_ttl_ms', 'request_id', 'reservation_id', 'retry_after_ms',
   'scope_path', 'sort_by', 'sort_dir', 'tokens_input', 'tokens_output', 'tool_allowlist', 'tool_denylist',
   'trace_id', 'ttl_ms',

@@ -43,6 +43,19 @@ pub(crate) const EVERYTHING: [&str; 6] = [
     "runcycles-uniffi/cli,cycles-testkit/contract,runcycles/blocking",
 ];
 
+/// What one feature adds that no package has: OpenTelemetry, with its own test.
+pub(crate) const OTEL: [&str; 9] = [
+    "--package",
+    "runcycles",
+    "--locked",
+    "--profile",
+    PROFILE,
+    "--features",
+    "otel",
+    "--test",
+    "otel",
+];
+
 /// An example of the workspace, ready to start.
 pub(crate) fn example(repo: &Repo, name: &str) -> Command {
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);

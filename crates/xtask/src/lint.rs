@@ -43,6 +43,10 @@ pub(crate) fn run(repo: &Repo) -> Report {
             "warnings",
         ])))
     });
+    report.check("clippy, otel", || {
+        let deny = ["--", "-D", "warnings"];
+        ok(run_command(cargo_in(repo, "clippy").args(build::OTEL).arg("--lib").args(deny)))
+    });
     for (language, name, check) in LANGUAGES {
         match language.missing() {
             Some(what) => report.skip(name, what, in_ci()),

@@ -142,7 +142,9 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         Suite::Rust => {
             let finished =
                 run_and_keep(cargo_in(repo, "test").args(build::EVERYTHING).arg("--no-fail-fast"))?;
-            Ok((count::cargo(&finished.stdout), finished.success))
+            let otel = run_and_keep(cargo_in(repo, "test").args(build::OTEL))?;
+            let counted = count::cargo(&finished.stdout).plus(count::cargo(&otel.stdout));
+            Ok((counted, finished.success && otel.success))
         }
         Suite::Python => {
             build::package(repo, Language::Python)?;
