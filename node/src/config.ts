@@ -31,6 +31,22 @@ export interface CyclesConfigOptions {
   journalSync?: 'power' | 'process' | undefined;
   /** Who pays for a guarded call inside another, unless the call says: `own` unless set. */
   nested?: 'own' | 'inherit' | 'forbid' | undefined;
+  /** Whether a guarded call waits for its commit's first attempt (unless set), or only for the journal. */
+  settlement?: 'inline' | 'background' | undefined;
+  /** Longest time of one call in all; without it an attempt's own times limit it. See docs/outages.md. */
+  callTimeout?: number | undefined;
+  /** Failures in a row after which calls fail at once for a while; 10 unless set, 0 switches it off. */
+  circuitBreakerFailures?: number | undefined;
+  /** Longest pause until a call is let through again; 5,000 unless set. */
+  circuitBreakerCooldown?: number | undefined;
+  /** Whether guarded work runs while the authority cannot be asked: `deny` unless set. */
+  onUnreachable?: 'deny' | 'allow' | `allow_up_to:${number}:${string}` | undefined;
+  /** What a lost lease means for the work: `warn` unless set. */
+  heartbeatPolicy?: 'warn' | 'fail_on_finalize' | 'cancel' | undefined;
+  /** Longest that one extension may take; follows from the lease unless set. */
+  extendTimeout?: number | undefined;
+  /** PEM certificates to trust besides the platform's. */
+  caFile?: string | undefined;
 }
 
 /** TypeScript name and native name of every setting. */
@@ -54,6 +70,14 @@ const SETTINGS = [
   ['journalDir', 'journal_dir'],
   ['journalSync', 'journal_sync'],
   ['nested', 'nested'],
+  ['settlement', 'settlement'],
+  ['callTimeout', 'call_timeout_ms'],
+  ['circuitBreakerFailures', 'circuit_breaker_failures'],
+  ['circuitBreakerCooldown', 'circuit_breaker_cooldown_ms'],
+  ['onUnreachable', 'on_unreachable'],
+  ['heartbeatPolicy', 'heartbeat_policy'],
+  ['extendTimeout', 'extend_timeout_ms'],
+  ['caFile', 'ca_file'],
 ] as const satisfies readonly (readonly [keyof CyclesConfigOptions, string])[];
 
 /** Settings of a client, from code or from the environment. */
@@ -76,7 +100,15 @@ export class CyclesConfig {
   declare readonly journalEnabled: boolean | undefined;
   declare readonly journalDir: string | undefined;
   declare readonly journalSync: 'power' | 'process' | undefined;
-  declare readonly nested: 'own' | 'inherit' | 'forbid' | undefined;
+  declare readonly nested: CyclesConfigOptions['nested'];
+  declare readonly settlement: CyclesConfigOptions['settlement'];
+  declare readonly callTimeout: number | undefined;
+  declare readonly circuitBreakerFailures: number | undefined;
+  declare readonly circuitBreakerCooldown: number | undefined;
+  declare readonly onUnreachable: CyclesConfigOptions['onUnreachable'];
+  declare readonly heartbeatPolicy: CyclesConfigOptions['heartbeatPolicy'];
+  declare readonly extendTimeout: number | undefined;
+  declare readonly caFile: string | undefined;
 
   constructor(options: CyclesConfigOptions = {}) {
     Object.assign(this, options);

@@ -40,6 +40,7 @@ interface GuardDocument {
   dryRun: boolean;
   traceId: string | null;
   parentReservationId: string | null;
+  unseen: boolean;
 }
 
 /** The reservation that the running guarded function spends from. */
@@ -55,6 +56,8 @@ export class CyclesContext {
   readonly reserved: Amount | undefined;
   readonly balances: readonly Balance[];
   readonly traceId: string | undefined;
+  /** Whether nothing is held, because the authority could not be asked (`onUnreachable`). */
+  readonly isUnseen: boolean;
   /** The reservation of the guarded call that this one is inside of. */
   readonly parentReservationId: string | undefined;
 
@@ -80,6 +83,7 @@ export class CyclesContext {
     this.reserved = document.reserved ?? undefined;
     this.balances = document.balances;
     this.traceId = document.traceId ?? undefined;
+    this.isUnseen = document.unseen;
     this.parentReservationId = document.parentReservationId ?? undefined;
   }
 

@@ -9,8 +9,10 @@ import {
   CyclesValidationError,
   Unit,
   commitRequestToWire,
+  getCyclesContext,
   reservationCreateRequestToWire,
   reservationCreateResponseFromWire,
+  withCycles,
 } from 'runcycles';
 import { TestServer } from 'runcycles/testing';
 
@@ -132,4 +134,36 @@ test('two servers in one process are strangers', async (t) => {
   assert.equal(one.budget('tenant:acme', 'TOKENS').reserved, 100);
   assert.equal(two.budget('tenant:acme', 'TOKENS').reserved, 0);
   assert.ok(one.adminKey);
+});
+
+test('settings for outages reach the core, and work may run unseen', async (t) => {
+  const variables = {
+    U_BASE_URL: 'http://127.0.0.1:1',
+    U_API_KEY: 'k',
+    U_SETTLEMENT: 'background',
+    U_CALL_TIMEOUT_MS: '1500',
+    U_ON_UNREACHABLE: 'allow_up_to:50:TOKENS',
+    U_NESTED: 'inherit',
+    U_JOURNAL_ENABLED: 'false',
+    U_TENANT: 'acme',
+  };
+  Object.assign(process.env, variables);
+  t.after(() => Object.keys(variables).forEach((name) => delete process.env[name]));
+  const config = CyclesConfig.fromEnv('U_');
+  assert.deepEqual(
+    [config.settlement, config.callTimeout, config.onUnreachable, config.nested],
+    ['background', 1500, 'allow_up_to:50:TOKENS', 'inherit'],
+  );
+  const client = new CyclesClient(config);
+  t.after(() => client.close(0));
+  let seen;
+  const work = withCycles({ client, estimate: 40, unit: 'TOKENS' }, async () => {
+    seen = getCyclesContext();
+    return 'done';
+  });
+  assert.equal(await work(), 'done');
+  assert.equal(seen.isUnseen, true);
+  assert.equal(seen.settlement.outcome, 'queued');
+  await assert.rejects(work(), /allow_up_to/);
+  assert.throws(() => new CyclesClient({ baseUrl: 'http://h', apiKey: 'k', onUnreachable: 'sometimes' }), /on_unreachable/);
 });

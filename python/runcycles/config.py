@@ -17,6 +17,9 @@ _SECONDS = {
     "read_timeout": "read_timeout_ms",
     "retry_initial_delay": "retry_initial_delay_ms",
     "retry_max_delay": "retry_max_delay_ms",
+    "call_timeout": "call_timeout_ms",
+    "circuit_breaker_cooldown": "circuit_breaker_cooldown_ms",
+    "extend_timeout": "extend_timeout_ms",
 }
 _AS_THEY_ARE = (
     *_SUBJECT_FIELDS,
@@ -27,6 +30,11 @@ _AS_THEY_ARE = (
     "journal_dir",
     "journal_sync",
     "nested",
+    "settlement",
+    "circuit_breaker_failures",
+    "on_unreachable",
+    "heartbeat_policy",
+    "ca_file",
 )
 
 
@@ -39,6 +47,13 @@ class CyclesConfig:
     else `.runcycles/commit-journal` in the home directory), where it survives a
     power failure (`journal_sync="power"`) or only the process (`"process"`).
     `nested` says who pays for a guarded call inside another, unless the call does.
+
+    When the authority is slow or gone (docs/outages.md): `call_timeout` limits a call
+    in all, the circuit breaker fails calls at once after so many failures in a row,
+    `on_unreachable` is `"deny"`, `"allow"` or `"allow_up_to:5000:TOKENS"`, and
+    `settlement="background"` does not wait for the commit. `heartbeat_policy` says
+    what a lost lease means for the work, `extend_timeout` how long one extension may
+    take, and `ca_file` names certificates to trust (docs/connecting.md).
     """
 
     base_url: str
@@ -61,6 +76,14 @@ class CyclesConfig:
     journal_dir: str | os.PathLike[str] | None = None
     journal_sync: Literal["power", "process"] = "power"
     nested: Literal["own", "inherit", "forbid"] = "own"
+    settlement: Literal["inline", "background"] = "inline"
+    call_timeout: float | None = None
+    circuit_breaker_failures: int = 10
+    circuit_breaker_cooldown: float = 5.0
+    on_unreachable: str = "deny"
+    heartbeat_policy: Literal["warn", "fail_on_finalize", "cancel"] = "warn"
+    extend_timeout: float | None = None
+    ca_file: str | os.PathLike[str] | None = None
 
     @classmethod
     def from_env(cls, prefix: str = "CYCLES_") -> CyclesConfig:
@@ -82,9 +105,11 @@ class CyclesConfig:
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {name: getattr(self, name) for name in _AS_THEY_ARE}
-        options["journal_dir"] = None if self.journal_dir is None else os.fspath(self.journal_dir)
+        for name in ("journal_dir", "ca_file"):
+            options[name] = None if options[name] is None else os.fspath(options[name])
         for name, native_name in _SECONDS.items():
-            options[native_name] = milliseconds(name, getattr(self, name))
+            seconds = getattr(self, name)
+            options[native_name] = None if seconds is None else milliseconds(name, seconds)
         return options
 
 

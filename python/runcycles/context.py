@@ -117,6 +117,11 @@ class CyclesContext:
         return [Balance.model_validate(balance) for balance in self._document.get("balances") or ()]
 
     @property
+    def is_unseen(self) -> bool:
+        """Whether nothing is held, because the authority could not be asked (`on_unreachable`)."""
+        return bool(self._document.get("unseen"))
+
+    @property
     def parent_reservation_id(self) -> str | None:
         """The reservation of the guarded call that this one is inside of."""
         parent: str | None = self._document.get("parent_reservation_id")

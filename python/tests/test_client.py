@@ -19,6 +19,7 @@ from runcycles import (
     CyclesClient,
     CyclesConfig,
     CyclesConfigError,
+    CyclesError,
     CyclesValidationError,
     DecisionRequest,
     EventCreateRequest,
@@ -29,6 +30,7 @@ from runcycles import (
     ReservationListResponse,
     Subject,
     cycles,
+    get_cycles_context,
     set_default_config,
     usd,
 )
@@ -275,3 +277,51 @@ def test_one_budget_for_both_transports(server: TestServer) -> None:
     with pytest.raises(BudgetExceededError):
         guarded[0](lambda: None)()
     assert server.count("commit") == 2
+
+
+OUTAGE = {
+    "CYCLES_SETTLEMENT": "background",
+    "CYCLES_CALL_TIMEOUT_MS": "1500",
+    "CYCLES_CIRCUIT_BREAKER_FAILURES": "3",
+    "CYCLES_ON_UNREACHABLE": "allow_up_to:50:TOKENS",
+    "CYCLES_HEARTBEAT_POLICY": "cancel",
+    "CYCLES_EXTEND_TIMEOUT_MS": "700",
+    "CYCLES_NESTED": "inherit",
+}
+
+
+def test_settings_for_outages_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"CYCLES_BASE_URL": "http://h", "CYCLES_API_KEY": "k", **OUTAGE}.items():
+        monkeypatch.setenv(name, value)
+    config = CyclesConfig.from_env()
+    assert (config.settlement, config.call_timeout, config.circuit_breaker_failures) == ("background", 1.5, 3)
+    assert (config.on_unreachable, config.nested) == ("allow_up_to:50:TOKENS", "inherit")
+    assert (config.heartbeat_policy, config.extend_timeout) == ("cancel", 0.7)
+    CyclesClient(config).close()
+    monkeypatch.setenv("CYCLES_ON_UNREACHABLE", "sometimes")
+    with pytest.raises(CyclesConfigError, match="CYCLES_ON_UNREACHABLE"):
+        CyclesConfig.from_env()
+
+
+def test_work_runs_unseen_where_that_is_allowed(tmp_path: Path) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        config = CyclesConfig(
+            url, "k", tenant="acme", journal_dir=tmp_path, on_unreachable="allow_up_to:50:TOKENS"
+        )
+        client = CyclesClient(config)
+        seen: list[Any] = []
+
+        @cycles(estimate=40, unit="TOKENS", client=client)
+        def work() -> str:
+            seen.append(get_cycles_context())
+            return "done"
+
+        assert work() == "done"
+        assert seen[0].is_unseen
+        assert seen[0].settlement.outcome == "queued"
+        with pytest.raises(CyclesError, match="allow_up_to"):
+            work()
+        assert len(seen) == 1
+        client.close()

@@ -469,7 +469,7 @@ mod tests {
     fn a_document_says_what_to_do_in_an_outage() {
         let document = serde_json::json!({
             "settlement": "background", "call_timeout_ms": 1500, "circuit_breaker_failures": 0,
-            "on_unreachable": {"allow_up_to": {"unit": "TOKENS", "amount": 7}},
+            "on_unreachable": "allow_up_to:7:TOKENS",
         });
         let document: crate::document::ConfigDocument = serde_json::from_value(document).unwrap();
         let settings = document.into_builder().unwrap().settings;
@@ -477,7 +477,7 @@ mod tests {
         assert_eq!(settings.circuit_breaker_failures, 0);
         let limit = cycles_protocol::Amount::tokens(7);
         assert_eq!(settings.on_unreachable, OnUnreachable::AllowUpTo(limit));
-        let wrong = serde_json::json!({"on_unreachable": {"allow_up_to": {"unit": "TOKENS", "amount": -1}}});
+        let wrong = serde_json::json!({"on_unreachable": "allow_up_to:-1:TOKENS"});
         let wrong: crate::document::ConfigDocument = serde_json::from_value(wrong).unwrap();
         let error = wrong.into_builder().unwrap_err().message;
         assert!(error.contains("on_unreachable"), "{error}");

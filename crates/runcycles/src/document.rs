@@ -299,6 +299,7 @@ fn context(
         "trace_id": guard.map(ReservationGuard::trace_id),
         "parent_reservation_id": guard.and_then(ReservationGuard::parent_reservation_id),
         "unseen": guard.is_some_and(ReservationGuard::is_unseen),
+        "unseen": guard.is_some_and(ReservationGuard::is_unseen),
         "response": response,
     })
 }

@@ -29,7 +29,7 @@ const MAX_UNSEEN: usize = 100_000;
 /// A clear refusal is never overridden. Work that runs so holds nothing; what it
 /// costs is booked as a direct event when the authority is back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum OnUnreachable {
     /// It does not run; the reserve's error is the caller's.
@@ -41,6 +41,28 @@ pub enum OnUnreachable {
     /// yet, of this client and its clones, come to at most this much; its
     /// estimate must be in the same unit.
     AllowUpTo(Amount),
+}
+
+impl TryFrom<String> for OnUnreachable {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| {
+            format!("on_unreachable is deny, allow or allow_up_to:<amount>:<unit>, not {text:?}")
+        })
+    }
+}
+
+impl From<OnUnreachable> for String {
+    fn from(setting: OnUnreachable) -> Self {
+        match setting {
+            OnUnreachable::Deny => "deny".to_owned(),
+            OnUnreachable::Allow => "allow".to_owned(),
+            OnUnreachable::AllowUpTo(Amount { unit, amount }) => {
+                format!("allow_up_to:{amount}:{unit}")
+            }
+        }
+    }
 }
 
 impl OnUnreachable {

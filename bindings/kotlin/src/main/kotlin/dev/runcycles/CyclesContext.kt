@@ -31,6 +31,9 @@ public class CyclesContext internal constructor(guard: Guard) {
     public val balances: List<Map<String, Any?>> = context.list("balances") ?: emptyList()
     public val traceId: String? = context.text("trace_id")
 
+    /** Whether nothing is held, because the authority could not be asked ([CyclesConfig.onUnreachable]). */
+    public val isUnseen: Boolean = context["unseen"] == true
+
     /** The reservation of the guarded block that this one is inside of. */
     public val parentReservationId: String? = context.text("parent_reservation_id")
     public val response: Map<String, Any?> = context.fields("response") ?: emptyMap()
@@ -113,6 +116,9 @@ public class Settlement internal constructor(settlement: Map<String, Any?>) {
     public enum class Outcome {
         /** Spent, as reported. */
         COMMITTED,
+
+        /** On its way in the background. */
+        QUEUED,
 
         /** The guarded block around this one pays, and commits it. */
         INHERITED,

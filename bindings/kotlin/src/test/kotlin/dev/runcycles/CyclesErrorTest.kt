@@ -77,6 +77,26 @@ class CyclesErrorTest {
     }
 
     @Test
+    fun `work runs unseen where that is allowed, and no further`() {
+        val config = CyclesConfig(
+            baseUrl = "http://127.0.0.1:1",
+            apiKey = "k",
+            tenant = "acme",
+            journalEnabled = false,
+            onUnreachable = "allow_up_to:50:TOKENS",
+        )
+        CyclesClient.create(config).use { client ->
+            val options = CyclesOptions(Amount.tokens(40))
+            var seen: CyclesContext? = null
+            runBlocking { client.withCycles(options) { seen = it } }
+            assertTrue(seen!!.isUnseen)
+            assertEquals(Settlement.Outcome.QUEUED, seen!!.settlement?.outcome)
+            val error = assertThrows<CyclesError> { runBlocking { client.withCycles(options) {} } }
+            assertTrue("allow_up_to" in error.message!!, error.message)
+        }
+    }
+
+    @Test
     fun `bad input is a validation error and changes nothing`() = onServer(Transport.HTTP) { fixture ->
         suspend fun refuse(options: CyclesOptions) {
             assertThrows<CyclesValidationError> { fixture.client.withCycles(options) { throw AssertionError() } }
