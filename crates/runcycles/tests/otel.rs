@@ -1,7 +1,6 @@
 //! The authority's trace joins the caller's, where that is an OpenTelemetry one.
 
 #![cfg(feature = "otel")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
