@@ -21,6 +21,8 @@ _SECONDS = {
     "circuit_breaker_cooldown": "circuit_breaker_cooldown_ms",
     "extend_timeout": "extend_timeout_ms",
 }
+# Times that have no default.
+_UNSET = ("call_timeout", "extend_timeout")
 _AS_THEY_ARE = (
     *_SUBJECT_FIELDS,
     "retry_enabled",
@@ -109,7 +111,8 @@ class CyclesConfig:
             options[name] = None if options[name] is None else os.fspath(options[name])
         for name, native_name in _SECONDS.items():
             seconds = getattr(self, name)
-            options[native_name] = None if seconds is None else milliseconds(name, seconds)
+            is_unset = seconds is None and name in _UNSET
+            options[native_name] = None if is_unset else milliseconds(name, seconds)
         return options
 
 

@@ -19,7 +19,7 @@ from runcycles import (
     CyclesClient,
     CyclesConfig,
     CyclesConfigError,
-    CyclesError,
+    CyclesTransportError,
     CyclesValidationError,
     DecisionRequest,
     EventCreateRequest,
@@ -321,7 +321,7 @@ def test_work_runs_unseen_where_that_is_allowed(tmp_path: Path) -> None:
         assert work() == "done"
         assert seen[0].is_unseen
         assert seen[0].settlement.outcome == "queued"
-        with pytest.raises(CyclesError, match="allow_up_to"):
+        with pytest.raises(CyclesTransportError, match="cannot be reached"):
             work()
         assert len(seen) == 1
         client.close()

@@ -91,8 +91,7 @@ class CyclesErrorTest {
             runBlocking { client.withCycles(options) { seen = it } }
             assertTrue(seen!!.isUnseen)
             assertEquals(Settlement.Outcome.QUEUED, seen!!.settlement?.outcome)
-            val error = assertThrows<CyclesError> { runBlocking { client.withCycles(options) {} } }
-            assertTrue("allow_up_to" in error.message!!, error.message)
+            assertThrows<CyclesTransportError> { runBlocking { client.withCycles(options) {} } }
         }
     }
 
