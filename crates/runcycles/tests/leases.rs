@@ -272,3 +272,42 @@ async fn a_callback_that_panics_does_not_end_the_heartbeat() {
     assert!(setup.server.wait_for(Operation::Extend, 1, PATIENCE).await);
     drop(guard);
 }
+
+#[tokio::test]
+async fn a_short_lease_is_kept_though_a_longer_one_was_there_before() {
+    let setup = Setup::new().await;
+    let client = setup.client(HeartbeatPolicy::Warn);
+    let request = ReservationCreateRequest { ttl_ms: Some(60_000), ..five_seconds() };
+    let long = client.reserve(request).await.unwrap();
+    let short = client.reserve(five_seconds()).await.unwrap();
+    setup.clock.advance(Duration::from_secs(2));
+    assert!(setup.server.wait_for(Operation::Extend, 1, PATIENCE).await);
+    assert_eq!(short.commit(actual()).await.unwrap().status, CommitStatus::Committed);
+    // Nobody waits for the short one any more; the long one has its turn.
+    setup.clock.advance(Duration::from_secs(54));
+    assert!(setup.server.wait_for(Operation::Extend, 2, PATIENCE).await);
+    assert_eq!(long.commit(actual()).await.unwrap().status, CommitStatus::Committed);
+    assert_eq!(client.notifications().take(), []);
+}
+
+#[tokio::test]
+async fn a_lease_outlives_the_runtime_that_was_first_to_keep_one() {
+    let setup = Setup::new().await;
+    let client = setup.client(HeartbeatPolicy::Warn);
+    let elsewhere = client.clone();
+    let first = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let guard = runtime.block_on(elsewhere.reserve(five_seconds())).unwrap();
+        drop(runtime);
+        guard
+    });
+    // Its runtime is gone, and with it whoever kept it.
+    let first = tokio::task::spawn_blocking(|| first.join().unwrap()).await.unwrap();
+    let second = client.reserve(five_seconds()).await.unwrap();
+    setup.clock.advance(Duration::from_secs(2));
+    assert!(setup.server.wait_for(Operation::Extend, 1, PATIENCE).await);
+    setup.clock.advance(Duration::from_secs(4));
+    assert_eq!(second.commit(actual()).await.unwrap().status, CommitStatus::Committed);
+    setup.clock.advance(Duration::from_secs(5));
+    assert_eq!(first.commit(actual()).await.unwrap().status, CommitStatus::RecoveredViaEvent);
+}
