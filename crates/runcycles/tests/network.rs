@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use runcycles::models::{Action, Amount, Decision, DecisionRequest};
 use runcycles::{CyclesClient, CyclesClientBuilder, Error, TimeUnit};
 use serde_json::json;
@@ -13,26 +15,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use wiremock::matchers::path;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tls/ca.pem");
-/// Signed by [`CA`], for 127.0.0.1, until 2126; the authority's own key is gone.
-/// Both are made with `openssl req -x509`, and `openssl x509 -req`.
-const CERTIFICATE: &[u8] = include_bytes!("tls/server.pem");
-const KEY: &[u8] = include_bytes!("tls/server.key");
+/// A server with a certificate that only its own authority's clients trust.
+struct Private {
+    base_url: String,
+    ca_pem: String,
+    ca_file: PathBuf,
+    _folder: tempfile::TempDir,
+}
 
-/// Allows everything, over TLS; answers its base URL.
-async fn tls_server() -> String {
-    let certificates = CertificateDer::pem_slice_iter(CERTIFICATE).map(Result::unwrap).collect();
-    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+/// Allows everything, over TLS.
+async fn tls_server() -> Private {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new([]).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(certificates, key)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -42,7 +53,10 @@ async fn tls_server() -> String {
             tokio::spawn(allow(acceptor.clone(), stream));
         }
     });
-    base_url
+    let folder = tempfile::tempdir().unwrap();
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, &ca_pem).unwrap();
+    Private { base_url, ca_pem, ca_file, _folder: folder }
 }
 
 /// Ends quietly where the client does not trust it.
@@ -78,15 +92,14 @@ async fn ask(client: &CyclesClient) -> Result<Decision, Error> {
 
 #[tokio::test]
 async fn a_private_authority_is_trusted_once_it_is_configured() {
-    let base_url = tls_server().await;
+    let Private { base_url, ca_pem, ca_file, _folder } = tls_server().await;
     let stranger = ask(&client(&base_url).build()).await.unwrap_err();
     assert!(matches!(&stranger, Error::Transport(error) if error.is_connect()), "{stranger:?}");
     assert!(stranger.to_string().to_lowercase().contains("certificate"), "{stranger}");
 
-    let pem = std::fs::read(CA).unwrap();
-    let from_pem = client(&base_url).ca_certificate_pem(pem).build();
+    let from_pem = client(&base_url).ca_certificate_pem(ca_pem).build();
     assert_eq!(ask(&from_pem).await.unwrap(), Decision::Allow);
-    let from_file = client(&base_url).ca_file(CA).build();
+    let from_file = client(&base_url).ca_file(&ca_file).build();
     assert_eq!(ask(&from_file).await.unwrap(), Decision::Allow);
     assert_eq!(ask(&from_file.to_builder().build()).await.unwrap(), Decision::Allow);
 
@@ -95,7 +108,7 @@ async fn a_private_authority_is_trusted_once_it_is_configured() {
         "CYCLES_API_KEY" => Some("key".to_owned()),
         "CYCLES_TENANT" => Some("acme".to_owned()),
         "CYCLES_JOURNAL_ENABLED" => Some("false".to_owned()),
-        "CYCLES_CA_FILE" => Some(CA.to_owned()),
+        "CYCLES_CA_FILE" => ca_file.to_str().map(str::to_owned),
         _ => None,
     };
     let variables = CyclesClientBuilder::from_vars("CYCLES_", TimeUnit::Milliseconds, read);
@@ -115,8 +128,8 @@ async fn a_certificate_that_cannot_be_read_is_named() {
 
 #[tokio::test]
 async fn an_http_client_of_the_callers_own_is_used() {
-    let base_url = tls_server().await;
-    let ca = runcycles::reqwest::Certificate::from_pem(&std::fs::read(CA).unwrap()).unwrap();
+    let Private { base_url, ca_pem, .. } = tls_server().await;
+    let ca = runcycles::reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
     let http = runcycles::reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
     let client = client(&base_url).http_client(http).build();
     assert_eq!(ask(&client).await.unwrap(), Decision::Allow);
@@ -145,8 +158,9 @@ async fn asks_where_the_parent_says() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_platforms_own_variable_for_certificates_is_kept_to() {
-    let base_url = tls_server().await;
-    let trusted = ask_with(&base_url, &[("SSL_CERT_FILE", CA)]).await;
+    let Private { base_url, ca_file, _folder, .. } = tls_server().await;
+    let ca_file = ca_file.to_str().unwrap();
+    let trusted = ask_with(&base_url, &[("SSL_CERT_FILE", ca_file)]).await;
     assert!(trusted.status.success(), "{trusted:?}");
     assert!(!ask_with(&base_url, &[]).await.status.success());
 }
