@@ -138,6 +138,14 @@ export class CyclesClient {
     unwrap(this.#native.listen(listenerFor(callback)));
   }
 
+  /**
+   * Makes further calls carry another key of the same tenant; what the former key could not book is tried again at
+   * once. Throws a `CyclesConfigError` for a key that no header can carry, and for an embedded client.
+   */
+  setApiKey(apiKey: string): void {
+    unwrap(this.#native.setApiKey(apiKey));
+  }
+
   /** How the settlement journal stands; undefined without one. */
   journalStats(): JournalStats | undefined {
     const stats = unwrap(this.#native.journalStats());

@@ -30,6 +30,7 @@ export interface NativeGuard {
 export interface NativeClient {
   send(call: JsonValue): Promise<Envelope<NativeResponse>>;
   begin(request: JsonValue, parent?: NativeGuard): Promise<Envelope<NativeGuard>>;
+  setApiKey(apiKey: JsonValue): Envelope<null>;
   flush(timeoutMs: JsonValue): Promise<Envelope<number>>;
   journalStats(): Envelope<WireDocument | null>;
   takeNotifications(): Envelope<WireDocument[]>;

@@ -167,3 +167,15 @@ test('settings for outages reach the core, and work may run unseen', async (t) =
   await assert.rejects(work(), /cannot be reached/);
   assert.throws(() => new CyclesClient({ baseUrl: 'http://h', apiKey: 'k', onUnreachable: 'sometimes' }), /on_unreachable/);
 });
+
+test('the key of a running client can be replaced', async (t) => {
+  const server = serverFor(t);
+  const client = server.client({ transport: 'http' });
+  const ask = async () => (await client.createReservation(reservationCreateRequestToWire(request))).status;
+  client.setApiKey('cyc_test_nobody');
+  assert.equal(await ask(), 401);
+  client.setApiKey(server.apiKey());
+  assert.equal(await ask(), 200);
+  for (const wrong of ['', 'two\nlines']) assert.throws(() => client.setApiKey(wrong), CyclesConfigError);
+  assert.equal(await ask(), 200, 'the former key stays');
+});

@@ -84,6 +84,15 @@ class _Client:
         """
         listen(self._native.notifications(), callback)
 
+    def set_api_key(self, api_key: str) -> None:
+        """Makes further calls carry another key of the same tenant.
+
+        What the former key could not book is tried again at once. Raises
+        `CyclesConfigError` for a key that is empty or that no header can carry,
+        and for an embedded client, whose calls carry none.
+        """
+        self._native.set_api_key(api_key)
+
     def journal_stats(self) -> JournalStats | None:
         """How the settlement journal stands, None without one."""
         return JournalStats.parse(self._native.journal_stats())

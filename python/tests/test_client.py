@@ -325,3 +325,16 @@ def test_work_runs_unseen_where_that_is_allowed(tmp_path: Path) -> None:
             work()
         assert len(seen) == 1
         client.close()
+
+
+def test_the_key_of_a_running_client_can_be_replaced() -> None:
+    with TestServer(SEED) as server:
+        client = server.client(None, "http")
+        client.set_api_key("cyc_test_nobody")
+        assert client.create_reservation(RESERVE).status == 401
+        client.set_api_key(server.api_key())
+        assert client.create_reservation(RESERVE).is_success
+        for wrong in ("", "two\nlines"):
+            with pytest.raises(CyclesConfigError, match="api_key"):
+                client.set_api_key(wrong)
+        assert client.create_reservation(RESERVE).is_success, "the former key stays"

@@ -82,6 +82,15 @@ impl NativeClient {
         .await
     }
 
+    /// Further calls carry another key of the same tenant.
+    #[napi]
+    pub fn set_api_key(&self, api_key: Document) -> Envelope<Value> {
+        guarded(|| {
+            self.open()?.set_api_key(api_key.into_text()?.unwrap_or_default())?;
+            Ok(Value::Null)
+        })
+    }
+
     /// How the settlement journal stands; `null` without one.
     #[napi]
     pub fn journal_stats(&self) -> Envelope<Value> {

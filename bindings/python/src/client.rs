@@ -156,6 +156,11 @@ impl Client {
         })
     }
 
+    /// Further calls carry another key of the same tenant.
+    fn set_api_key(&self, py: Python<'_>, api_key: &str) -> PyResult<()> {
+        caught(|| self.client(py)?.set_api_key(api_key).map_err(|error| raise(error.into())))
+    }
+
     /// How the settlement journal stands, as JSON; `None` without one.
     fn journal_stats(&self, py: Python<'_>) -> PyResult<Option<String>> {
         caught(|| {

@@ -130,6 +130,12 @@ impl CyclesCore {
         Ok(left.await? as u64)
     }
 
+    /// Further calls carry another key of the same tenant.
+    pub fn set_api_key(&self, api_key: String) -> Result<(), NativeError> {
+        let _entered = runtime::enter();
+        Ok(self.client()?.set_api_key(api_key).map_err(ErrorReport::from)?)
+    }
+
     /// How the settlement journal stands, as JSON; `None` without one.
     pub fn journal_stats(&self) -> Result<Option<String>, NativeError> {
         Ok(self.client()?.journal_stats().as_ref().map(json))

@@ -91,6 +91,14 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
     public fun onNotification(listener: NotificationListener): Unit =
         listen(native { core.notifications() }, listener)
 
+    /**
+     * Makes further calls carry another key of the same tenant; what the former key could not book is tried again at
+     * once.
+     *
+     * @throws CyclesConfigError for a key that no header can carry, and for an embedded client
+     */
+    public fun setApiKey(apiKey: String): Unit = native { core.setApiKey(apiKey) }
+
     /** How the settlement journal stands; null without one. */
     public fun journalStats(): JournalStats? =
         native { core.journalStats() }?.let { JournalStats(Json.readObject(it)) }

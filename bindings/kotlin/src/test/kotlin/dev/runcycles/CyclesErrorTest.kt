@@ -77,6 +77,17 @@ class CyclesErrorTest {
     }
 
     @Test
+    fun `the key of a running client can be replaced`() = onServer(Transport.HTTP) { fixture ->
+        fixture.client.setApiKey("cyc_test_nobody")
+        assertEquals(401, assertThrows<CyclesError> { fixture.client.withCycles(tokens(1)) {} }.status)
+        fixture.client.setApiKey(fixture.server.apiKey())
+        for (wrong in listOf("", "two\nlines")) {
+            assertThrows<CyclesConfigError>(wrong) { fixture.client.setApiKey(wrong) }
+        }
+        assertEquals("done", fixture.client.withCycles(tokens(1)) { "done" })
+    }
+
+    @Test
     fun `work runs unseen where that is allowed, and no further`() {
         val config = CyclesConfig(
             baseUrl = "http://127.0.0.1:1",
