@@ -1,31 +1,24 @@
-//! Builds a [`CyclesClient`].
+//! Builds a [`CyclesClient`](crate::CyclesClient).
+
+mod build;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
-use parking_lot::Mutex;
 
-use crate::circuit::{self, Breaker};
-use crate::client::{CyclesClient, Inner};
 use crate::config::CyclesConfig;
 use crate::error::Error;
-use crate::heartbeat::{Extensions, HeartbeatFailure, OnFailure};
-use crate::http::HttpAuthority;
-use crate::journal::{Journal, JournalSync};
+use crate::heartbeat::{HeartbeatFailure, OnFailure};
+use crate::journal::JournalSync;
 use crate::lease::HeartbeatPolicy;
 use crate::nested::Nested;
-use crate::notifications::Notifier;
-use crate::observed::Observed;
-use crate::pending::Pending;
-use crate::replay::Replay;
 use crate::report::{OnSettlement, SettlementReport};
 use crate::settings::{Settings, SettlementMode};
-use crate::unreachable::{OnUnreachable, Unseen};
+use crate::unreachable::OnUnreachable;
 use crate::vars::{TimeUnit, Vars};
 
-/// Builds a [`CyclesClient`]; every setting has a default but where and who.
+/// Builds a [`CyclesClient`](crate::CyclesClient); every setting has a default but where and who.
 #[derive(Debug)]
 #[must_use]
 pub struct CyclesClientBuilder {
@@ -291,195 +284,7 @@ impl CyclesClientBuilder {
         self.in_process = false;
         self
     }
-
-    /// An authority in process, holding what the YAML `seed` declares. It uses
-    /// the configured key, else the seed's first, and that key's tenant where a
-    /// call sets none.
-    ///
-    /// # Errors
-    /// [`Error::Config`] naming the line of the seed that is wrong.
-    #[cfg(feature = "embedded")]
-    pub fn embedded(mut self, seed: &str) -> Result<Self, Error> {
-        use cycles_engine::{Engine, Seed};
-
-        let invalid =
-            |error: &dyn std::fmt::Display| Error::Config(format!("seed is not valid: {error}"));
-        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
-        let wanted = &self.config.api_key;
-        let key = seed.keys.iter().find(|key| wanted.is_empty() || key.secret == *wanted);
-        let key = key.ok_or_else(|| {
-            Error::Config("seed lacks the client's key; add it under `keys`".to_owned())
-        })?;
-        self.config.api_key.clone_from(&key.secret);
-        // Every call has a subject: the key's tenant, unless it says more.
-        self.config.tenant.get_or_insert_with(|| key.tenant_id.clone());
-        let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), Arc::clone(&self.random))
-            .map_err(|error| invalid(&error))?;
-        let local = engine.local(self.config.api_key.clone());
-        Ok(self.authority(Arc::new(local)))
-    }
-
-    /// The client with calls that block.
-    ///
-    /// # Errors
-    /// [`Error::Config`] when its thread cannot be started.
-    #[cfg(feature = "blocking")]
-    pub fn build_blocking(self) -> Result<crate::BlockingCyclesClient, Error> {
-        crate::BlockingCyclesClient::build(self)
-    }
-
-    /// The client. A base URL that makes no sense is reported by the first call.
-    #[must_use]
-    pub fn build(self) -> CyclesClient {
-        let notifications = Notifier::default();
-        let owner = self.in_process.then(std::process::id);
-        // The state of an authority in process ends with the process.
-        let journal = if self.in_process {
-            None
-        } else {
-            let (sync, clock) = (self.settings.journal_sync, &self.clock);
-            Journal::new(&self.config, sync, clock, &*self.random, &notifications.0)
-        };
-        let authority = self.authority.unwrap_or_else(|| {
-            let http = HttpAuthority::new(self.config.clone())
-                .trusting(self.settings.certificates.clone());
-            Arc::new(match self.settings.http_client.clone() {
-                Some(client) => http.through(client),
-                None => http,
-            })
-        });
-        let Settings { circuit_breaker_failures: failures, circuit_breaker_cooldown, .. } =
-            self.settings;
-        let breaker = (failures > 0 && !self.in_process).then(|| {
-            Arc::new(Breaker::new(failures, circuit_breaker_cooldown, Arc::clone(&self.clock)))
-        });
-        let authority = match &breaker {
-            Some(breaker) => Arc::new(circuit::Guarded::new(authority, Arc::clone(breaker))),
-            None => authority,
-        };
-        CyclesClient::from_inner(Inner {
-            authority: Arc::new(Observed::new(authority, &self.clock)),
-            breaker,
-            unseen: Unseen::new(if self.in_process {
-                OnUnreachable::Deny
-            } else {
-                self.settings.on_unreachable
-            }),
-            replaced_key: Mutex::default(),
-            closed: AtomicBool::default(),
-            on_settlement: self.on_settlement,
-            config: self.config,
-            settings: self.settings,
-            clock: self.clock,
-            random: self.random,
-            pending: Pending::default(),
-            journal,
-            replay: Replay::default(),
-            on_heartbeat_failure: self.on_heartbeat_failure,
-            warned_of_nesting: AtomicBool::new(false),
-            extensions: Extensions::default(),
-            waiting_leases: Arc::default(),
-            notifications,
-            owner,
-        })
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-
-    fn read(vars: &[(&str, &str)]) -> Result<CyclesClientBuilder, Error> {
-        let base = [("CYCLES_BASE_URL", "http://h"), ("CYCLES_API_KEY", "secret")];
-        CyclesClientBuilder::from_vars("CYCLES_", TimeUnit::Seconds, |name| {
-            let found = base.iter().chain(vars).find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn the_journal_is_on_and_survives_power_failures_unless_set() {
-        let builder = read(&[]).unwrap();
-        assert!(builder.config.journal_enabled);
-        assert_eq!(builder.settings.journal_sync, JournalSync::Power);
-        let vars = [
-            ("CYCLES_JOURNAL_ENABLED", "0"),
-            ("CYCLES_JOURNAL_DIR", "/var/lib/journal"),
-            ("CYCLES_JOURNAL_SYNC", "process"),
-        ];
-        let builder = read(&vars).unwrap();
-        assert!(!builder.config.journal_enabled);
-        assert_eq!(builder.config.journal_dir, Some(PathBuf::from("/var/lib/journal")));
-        assert_eq!(builder.settings.journal_sync, JournalSync::Process);
-        let error = read(&[("CYCLES_JOURNAL_SYNC", "disk")]).unwrap_err().to_string();
-        assert!(error.contains("CYCLES_JOURNAL_SYNC") && error.contains("disk"), "{error}");
-    }
-
-    #[test]
-    fn what_to_do_in_an_outage_is_read_from_variables() {
-        let vars = [
-            ("CYCLES_SETTLEMENT", "background"),
-            ("CYCLES_CALL_TIMEOUT_MS", "1500"),
-            ("CYCLES_CIRCUIT_BREAKER_FAILURES", "3"),
-            ("CYCLES_CIRCUIT_BREAKER_COOLDOWN_MS", "250"),
-            ("CYCLES_ON_UNREACHABLE", "allow_up_to:5000:TOKENS"),
-        ];
-        let settings = read(&vars).unwrap().settings;
-        assert_eq!(settings.settlement, SettlementMode::Background);
-        assert_eq!(settings.call_timeout, Some(Duration::from_millis(1_500)));
-        assert_eq!(settings.circuit_breaker_failures, 3);
-        assert_eq!(settings.circuit_breaker_cooldown, Duration::from_millis(250));
-        let limit = cycles_protocol::Amount::tokens(5_000);
-        assert_eq!(settings.on_unreachable, OnUnreachable::AllowUpTo(limit));
-        for (name, value) in [
-            ("CYCLES_SETTLEMENT", "later"),
-            ("CYCLES_CALL_TIMEOUT_MS", "1s"),
-            ("CYCLES_CIRCUIT_BREAKER_FAILURES", "-1"),
-            ("CYCLES_ON_UNREACHABLE", "allow_up_to:5000"),
-        ] {
-            let error = read(&[(name, value)]).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains(value), "{error}");
-        }
-        for (name, setting) in [
-            ("CYCLES_CALL_TIMEOUT_MS", "call_timeout"),
-            ("CYCLES_CIRCUIT_BREAKER_COOLDOWN_MS", "circuit_breaker_cooldown"),
-        ] {
-            let error = read(&[(name, "0")]).unwrap_err().to_string();
-            assert!(error.contains(setting), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_client_can_be_built_again_with_all_it_was_told() {
-        let builder = read(&[("CYCLES_ON_UNREACHABLE", "allow")]).unwrap();
-        let client = builder.journal_enabled(false).on_settlement(|_| {}).build();
-        client.set_api_key("rotated").unwrap();
-        let again = client.to_builder();
-        assert_eq!(again.settings.on_unreachable, OnUnreachable::Allow);
-        assert!(again.on_settlement.0.is_some());
-        assert_eq!((&*again.config.api_key, &*again.config.base_url), ("rotated", "http://h"));
-        let document = crate::document::ConfigDocument::from(again);
-        let document = serde_json::to_value(document).unwrap();
-        assert_eq!(document["on_unreachable"], "allow");
-    }
-
-    #[test]
-    fn a_document_says_what_to_do_in_an_outage() {
-        let document = serde_json::json!({
-            "settlement": "background", "call_timeout_ms": 1500, "circuit_breaker_failures": 0,
-            "on_unreachable": "allow_up_to:7:TOKENS",
-        });
-        let document: crate::document::ConfigDocument = serde_json::from_value(document).unwrap();
-        let settings = document.into_builder().unwrap().settings;
-        assert_eq!(settings.settlement, SettlementMode::Background);
-        assert_eq!(settings.circuit_breaker_failures, 0);
-        let limit = cycles_protocol::Amount::tokens(7);
-        assert_eq!(settings.on_unreachable, OnUnreachable::AllowUpTo(limit));
-        let wrong = serde_json::json!({"on_unreachable": "allow_up_to:-1:TOKENS"});
-        let wrong: crate::document::ConfigDocument = serde_json::from_value(wrong).unwrap();
-        let error = wrong.into_builder().unwrap_err().message;
-        assert!(error.contains("on_unreachable"), "{error}");
-    }
-}
+mod tests;
