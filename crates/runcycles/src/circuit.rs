@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Authority, BalanceParams, BalanceResponse, BoxFuture, Call, Clock, CommitRequest,
-    CommitResponse, DecisionRequest, DecisionResponse, Error, ErrorKind, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation,
-    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse,
+    Authority, BoxFuture, Call, Clock, Error, ErrorKind, Operation, RawRequest, RawResponse,
+    ReservationId,
 };
 use parking_lot::Mutex;
 
 use crate::client::CyclesClient;
+use crate::layer::layer;
 
 /// Failures in a row count only once the first is this old: a restart of the
 /// server under many calls in flight is not an outage.
@@ -239,99 +237,24 @@ impl Guarded {
         Self { authority, breaker }
     }
 
-    async fn ask<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        self.breaker.admit()?;
-        let answer = answer.await;
-        self.breaker.judge(&answer);
-        answer
-    }
-}
-
-/// Whether an operation waits for a circuit to close.
-const fn is_guarded(operation: Operation) -> bool {
-    !matches!(
-        operation,
-        Operation::Commit | Operation::CreateEvent | Operation::Release | Operation::Extend
-    )
-}
-
-impl Authority for Guarded {
-    fn create_reservation<'a>(
+    fn typed<'a, T: Send + 'a>(
         &'a self,
-        call: &'a Call,
-        request: ReservationCreateRequest,
-    ) -> Answered<'a, ReservationCreateResponse> {
-        Box::pin(self.ask(self.authority.create_reservation(call, request)))
+        _call: &'a Call,
+        (operation, _): (Operation, Option<&'a ReservationId>),
+        answer: Answered<'a, T>,
+    ) -> Answered<'a, T> {
+        if !is_guarded(operation) {
+            return answer;
+        }
+        Box::pin(async move {
+            self.breaker.admit()?;
+            let answer = answer.await;
+            self.breaker.judge(&answer);
+            answer
+        })
     }
 
-    fn commit<'a>(
-        &'a self,
-        call: &'a Call,
-        id: &'a ReservationId,
-        request: CommitRequest,
-    ) -> Answered<'a, CommitResponse> {
-        self.authority.commit(call, id, request)
-    }
-
-    fn release<'a>(
-        &'a self,
-        call: &'a Call,
-        id: &'a ReservationId,
-        request: ReleaseRequest,
-    ) -> Answered<'a, ReleaseResponse> {
-        self.authority.release(call, id, request)
-    }
-
-    fn extend<'a>(
-        &'a self,
-        call: &'a Call,
-        id: &'a ReservationId,
-        request: ExtendRequest,
-    ) -> Answered<'a, ExtendResponse> {
-        self.authority.extend(call, id, request)
-    }
-
-    fn decide<'a>(
-        &'a self,
-        call: &'a Call,
-        request: DecisionRequest,
-    ) -> Answered<'a, DecisionResponse> {
-        Box::pin(self.ask(self.authority.decide(call, request)))
-    }
-
-    fn create_event<'a>(
-        &'a self,
-        call: &'a Call,
-        request: EventCreateRequest,
-    ) -> Answered<'a, EventCreateResponse> {
-        self.authority.create_event(call, request)
-    }
-
-    fn get_balances<'a>(
-        &'a self,
-        call: &'a Call,
-        params: BalanceParams,
-    ) -> Answered<'a, BalanceResponse> {
-        Box::pin(self.ask(self.authority.get_balances(call, params)))
-    }
-
-    fn list_reservations<'a>(
-        &'a self,
-        call: &'a Call,
-        params: ListReservationsParams,
-    ) -> Answered<'a, ReservationListResponse> {
-        Box::pin(self.ask(self.authority.list_reservations(call, params)))
-    }
-
-    fn get_reservation<'a>(
-        &'a self,
-        call: &'a Call,
-        id: &'a ReservationId,
-    ) -> Answered<'a, ReservationDetail> {
-        Box::pin(self.ask(self.authority.get_reservation(call, id)))
-    }
-
-    fn send<'a>(
+    fn raw<'a>(
         &'a self,
         call: &'a Call,
         request: RawRequest,
@@ -351,11 +274,17 @@ impl Authority for Guarded {
             answer
         })
     }
-
-    fn set_api_key(&self, api_key: &str) -> Result<(), Error> {
-        self.authority.set_api_key(api_key)
-    }
 }
+
+/// Whether an operation waits for a circuit to close.
+const fn is_guarded(operation: Operation) -> bool {
+    !matches!(
+        operation,
+        Operation::Commit | Operation::CreateEvent | Operation::Release | Operation::Extend
+    )
+}
+
+layer!(Guarded);
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,7 @@ mod heartbeat;
 mod http;
 mod idempotency;
 mod journal;
+mod layer;
 mod lease;
 mod low_level;
 mod metadata;

@@ -5,28 +5,26 @@ use std::sync::Arc;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, Clock, CommitRequest,
-    CommitResponse, DecisionRequest, DecisionResponse, Error, ErrorKind, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Operation,
-    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse,
+    Answer, Authority, BoxFuture, Call, Clock, Error, ErrorKind, Operation, RawRequest,
+    RawResponse, ReservationId,
 };
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
 
 use crate::guard::ReservationGuard;
+use crate::layer::layer;
 use crate::metrics;
 
 /// An authority whose calls can be seen.
 #[derive(Debug)]
 pub(crate) struct Observed {
-    inner: Arc<dyn Authority>,
+    authority: Arc<dyn Authority>,
     clock: Arc<dyn Clock>,
 }
 
 impl Observed {
-    pub(crate) fn new(inner: Arc<dyn Authority>, clock: &Arc<dyn Clock>) -> Self {
-        Self { inner, clock: Arc::clone(clock) }
+    pub(crate) fn new(authority: Arc<dyn Authority>, clock: &Arc<dyn Clock>) -> Self {
+        Self { authority, clock: Arc::clone(clock) }
     }
 
     /// Watches one call; `outcome` names what it came to.
@@ -50,11 +48,22 @@ impl Observed {
     fn typed<'a, T: Send + 'a>(
         &'a self,
         call: &'a Call,
-        operation: Operation,
-        id: Option<&'a ReservationId>,
+        on: (Operation, Option<&'a ReservationId>),
         answer: Answered<'a, T>,
     ) -> Answered<'a, T> {
-        Box::pin(self.watch(call, (operation, id), answer, outcome))
+        Box::pin(self.watch(call, on, answer, outcome))
+    }
+
+    fn raw<'a>(
+        &'a self,
+        call: &'a Call,
+        request: RawRequest,
+    ) -> BoxFuture<'a, Result<RawResponse, Error>> {
+        let (operation, id) = (request.operation, request.reservation_id.clone());
+        let answer = self.authority.send(call, request);
+        Box::pin(
+            async move { self.watch(call, (operation, id.as_ref()), answer, raw_outcome).await },
+        )
     }
 }
 
@@ -99,46 +108,7 @@ fn of_status(status: u16) -> &'static str {
     }
 }
 
-macro_rules! watched {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty, $operation:ident, $id:expr;)+) => {
-        impl Authority for Observed {
-            $(fn $name<'a>(&'a self, call: &'a Call, $($arg: $type),*) -> Answered<'a, $answer> {
-                let answer = self.inner.$name(call, $($arg),*);
-                self.typed(call, Operation::$operation, $id, answer)
-            })+
-
-            fn set_api_key(&self, api_key: &str) -> Result<(), Error> {
-                self.inner.set_api_key(api_key)
-            }
-
-            fn send<'a>(
-                &'a self,
-                call: &'a Call,
-                request: RawRequest,
-            ) -> BoxFuture<'a, Result<RawResponse, Error>> {
-                let (operation, id) = (request.operation, request.reservation_id.clone());
-                let answer = self.inner.send(call, request);
-                Box::pin(async move {
-                    self.watch(call, (operation, id.as_ref()), answer, raw_outcome).await
-                })
-            }
-        }
-    };
-}
-
-watched! {
-    create_reservation(request: ReservationCreateRequest)
-        -> ReservationCreateResponse, CreateReservation, None;
-    commit(id: &'a ReservationId, request: CommitRequest) -> CommitResponse, Commit, Some(id);
-    release(id: &'a ReservationId, request: ReleaseRequest) -> ReleaseResponse, Release, Some(id);
-    extend(id: &'a ReservationId, request: ExtendRequest) -> ExtendResponse, Extend, Some(id);
-    decide(request: DecisionRequest) -> DecisionResponse, Decide, None;
-    create_event(request: EventCreateRequest) -> EventCreateResponse, CreateEvent, None;
-    get_balances(params: BalanceParams) -> BalanceResponse, GetBalances, None;
-    list_reservations(params: ListReservationsParams)
-        -> ReservationListResponse, ListReservations, None;
-    get_reservation(id: &'a ReservationId) -> ReservationDetail, GetReservation, Some(id);
-}
+layer!(Observed);
 
 /// Around a guarded call: its reserve, its work and its settlement.
 pub(crate) fn guarded(kind: &str, name: &str) -> Span {
