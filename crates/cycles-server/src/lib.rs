@@ -6,7 +6,7 @@
 //!
 //! - [`app`] is the service, a `tower` one: both planes on one listener;
 //! - [`EmbeddedServer`] serves it on a free port of the caller's runtime;
-//! - the program `cycles` (feature `cli`) serves it on a fixed one.
+//! - the program `cycles` (`cycles-cli`) serves it on a fixed one.
 
 mod answer;
 mod app;

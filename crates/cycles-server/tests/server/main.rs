@@ -8,7 +8,5 @@ mod embedded;
 mod hostile;
 mod http;
 mod policies;
-#[cfg(all(unix, feature = "cli"))]
-mod program;
 mod provisioning;
 mod support;

@@ -18,6 +18,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cycles-testkit",
         &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles", "cycles-conformance"],
     ),
+    ("cycles-cli", &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles"]),
     ("cycles-fuzz", &["cycles-protocol", "cycles-engine"]),
     ("runcycles-python", BINDING),
     ("runcycles-node", BINDING),

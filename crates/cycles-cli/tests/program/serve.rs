@@ -1,63 +1,8 @@
-//! The program `cycles`, run as users run it.
+//! `cycles serve`.
 
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use serde_json::json;
 
-use crate::support::connection::{exchange, request_text};
-use crate::support::{SEED, acme, reservation};
-use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn cycles(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cycles"));
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command.env_remove("CYCLES_ADMIN_API_KEY").env_remove("RUST_LOG");
-    command
-}
-
-async fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let run = cycles(arguments).output();
-    let Output { status, stdout, stderr } =
-        tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
-}
-
-fn file(name: &str, text: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, text).unwrap();
-    path
-}
-
-/// A running program and its ready line.
-async fn serving(command: &mut Command) -> (Child, Value) {
-    let mut child = command.spawn().unwrap();
-    let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let read = tokio::time::timeout(PATIENCE, stdout.read_line(&mut line)).await;
-    read.expect("it gets ready").unwrap();
-    child.stdout = Some(stdout.into_inner());
-    (child, serde_json::from_str(&line).expect("the ready line is JSON"))
-}
-
-/// Signals and waits; answers exit code, the rest of stdout, and stderr.
-async fn end(mut child: Child, signal: &str) -> (Option<i32>, String, String) {
-    let pid = child.id().unwrap().to_string();
-    let kill = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
-    assert!(kill.success());
-    let (mut stdout, mut stderr) = (String::new(), String::new());
-    let rest = async {
-        child.stdout.take().unwrap().read_to_string(&mut stdout).await.unwrap();
-        child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
-        child.wait().await.unwrap().code()
-    };
-    let code = tokio::time::timeout(PATIENCE, rest).await.expect("it ends");
-    (code, stdout, stderr)
-}
+use crate::support::{SEED, cycles, end, exchange, file, output, serving};
 
 #[tokio::test]
 async fn serve_answers_and_ends_well_on_sigterm() {
@@ -70,13 +15,18 @@ async fn serve_answers_and_ends_well_on_sigterm() {
     let base_url = ready["base_url"].as_str().unwrap();
     assert!(base_url.starts_with("http://127.0.0.1:"), "{base_url}");
 
-    let reserve = reservation("k", 10).to_string();
-    let text = request_text("POST", "/v1/reservations", &[acme()], &reserve);
-    let answer = exchange(base_url, &text).await;
+    let reserve = json!({
+        "idempotency_key": "k",
+        "subject": {"tenant": "acme"},
+        "action": {"kind": "llm.completion", "name": "m"},
+        "estimate": {"unit": "TOKENS", "amount": 10},
+        "ttl_ms": 60000,
+    });
+    let key = ("x-cycles-api-key", "cyc_test_acme");
+    let answer = exchange(base_url, ("POST", "/v1/reservations"), key, &reserve.to_string()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let lookup = "/v1/admin/budgets/lookup?scope=tenant:acme&unit=TOKENS";
-    let text = request_text("GET", lookup, &[("x-admin-api-key", "boss")], "");
-    let answer = exchange(base_url, &text).await;
+    let answer = exchange(base_url, ("GET", lookup), ("x-admin-api-key", "boss"), "").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 
     let (code, stdout, stderr) = end(child, "TERM").await;

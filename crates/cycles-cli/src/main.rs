@@ -1,13 +1,15 @@
 //! The program `cycles`.
 
 mod address;
+mod command;
 mod failure;
-mod serve;
 mod signals;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
+
+use crate::command::Command;
 
 // A decision makes some fifty small allocations; this allocator halves their cost.
 #[global_allocator]
@@ -24,14 +26,8 @@ struct Arguments {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
-enum Command {
-    Serve(serve::Serve),
-}
-
 fn main() -> ExitCode {
-    let Arguments { command: Command::Serve(serve) } = Arguments::parse();
-    match serve.run() {
+    match Arguments::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -1,0 +1,6 @@
+//! The program `cycles`, run as users run it. One binary, so that it is linked once.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod serve;
+mod support;

@@ -1,0 +1,98 @@
+//! The program as a child process, and raw requests to it.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+/// Longest wait for anything; only a broken program takes it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const SEED: &str = r#"
+tenants: [{tenant_id: acme}, {tenant_id: other}]
+keys:
+  - {name: default, secret: cyc_test_acme, tenant_id: acme}
+  - {name: reader, secret: cyc_test_reader, tenant_id: acme, permissions: ["balances:read"]}
+budgets:
+  - {scope: "tenant:acme", unit: TOKENS, allocated: 1000}
+  - {scope: "tenant:other", unit: TOKENS, allocated: 1000}
+"#;
+
+/// The program, with an environment that says nothing to it.
+pub(crate) fn cycles(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cycles"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CYCLES_")) {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// Runs it to its end; answers exit code, stdout and stderr.
+pub(crate) async fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
+    ended(&mut cycles(arguments)).await
+}
+
+pub(crate) async fn ended(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+pub(crate) fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// A running program and its ready line.
+pub(crate) async fn serving(command: &mut Command) -> (Child, Value) {
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let read = tokio::time::timeout(PATIENCE, stdout.read_line(&mut line)).await;
+    read.expect("it gets ready").unwrap();
+    child.stdout = Some(stdout.into_inner());
+    (child, serde_json::from_str(&line).expect("the ready line is JSON"))
+}
+
+/// Signals and waits; answers exit code, the rest of stdout, and stderr.
+pub(crate) async fn end(mut child: Child, signal: &str) -> (Option<i32>, String, String) {
+    let pid = child.id().unwrap().to_string();
+    let kill = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
+    assert!(kill.success());
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    let rest = async {
+        child.stdout.take().unwrap().read_to_string(&mut stdout).await.unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut stderr).await.unwrap();
+        child.wait().await.unwrap().code()
+    };
+    let code = tokio::time::timeout(PATIENCE, rest).await.expect("it ends");
+    (code, stdout, stderr)
+}
+
+/// Sends one request on a connection of its own; answers all that came back.
+pub(crate) async fn exchange(
+    base_url: &str,
+    (method, path): (&str, &str),
+    (name, value): (&str, &str),
+    body: &str,
+) -> String {
+    let mut stream = TcpStream::connect(base_url.trim_start_matches("http://")).await.unwrap();
+    let text = format!(
+        "{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{name}: {value}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
