@@ -5,25 +5,26 @@
 //! decides nothing itself.
 
 mod config;
+mod guard;
+mod settlement;
+mod stream;
 
 use cycles_protocol::{
-    Action, Amount, CommitOveragePolicy, CommitRequest, CyclesMetrics, Error as Refusal,
-    IdempotencyKey, JsonMap, RawRequest, ReservationCreateRequest, ReservationCreateResponse,
-    ReservationId, Subject,
+    Action, Amount, CommitOveragePolicy, Error as Refusal, IdempotencyKey, JsonMap, RawRequest,
+    ReservationCreateRequest, ReservationId, Subject,
 };
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::actual;
 use crate::client::{self, CyclesClient};
 use crate::error::{Error, ErrorReport};
-use crate::guard::{Begun, ReservationGuard};
-use crate::nested::{Nested, Nesting};
-use crate::settlement::Settlement;
+use crate::nested::Nested;
 
 pub use crate::nested::Parent;
 pub use config::ConfigDocument;
+pub use guard::{Guard, begin};
+pub use settlement::{CommitDocument, SettlementDocument};
+pub use stream::{FlowDocument, Stream, StreamOptionsDocument, UsageDocument, begin_stream};
 
 /// Reads a document that a package passed.
 ///
@@ -142,247 +143,6 @@ pub async fn send(
             headers: Vec::new(),
             error_message: Some(error.message().to_owned()),
         },
-    }
-}
-
-/// What to commit: `{actual, metrics, metadata}`, each of which may be left out.
-///
-/// The work has run, so its spend must be booked: reading never fails on a
-/// member. One that makes no sense is dropped with a warning, and an actual that
-/// makes none is replaced by the estimate.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct CommitDocument {
-    actual: Member<Amount>,
-    metrics: Member<CyclesMetrics>,
-    metadata: Member<JsonMap>,
-}
-
-/// A member that may be missing or make no sense.
-#[derive(Debug, Clone, Default)]
-enum Member<T> {
-    #[default]
-    Missing,
-    Read(T),
-    Unreadable,
-}
-
-impl<T> Member<T> {
-    fn read(self) -> Option<T> {
-        match self {
-            Self::Read(value) => Some(value),
-            Self::Missing | Self::Unreadable => None,
-        }
-    }
-}
-
-impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for Member<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(deserializer)? {
-            Value::Null => Self::Missing,
-            value => serde_json::from_value(value).map_or_else(
-                |error| {
-                    tracing::warn!(%error, "a member of a commit makes no sense and is dropped");
-                    Self::Unreadable
-                },
-                Self::Read,
-            ),
-        })
-    }
-}
-
-/// How a settlement stands, as a document. Settling never fails: the caller's
-/// result is never lost.
-#[derive(Debug, Clone, Serialize)]
-pub struct SettlementDocument {
-    /// `committed`, `inherited`, `released`, `recovered_via_event`, `queued`, `pending`,
-    /// `refused`, `already_settled` or `nothing_to_settle`.
-    pub outcome: &'static str,
-    /// The authority's answer.
-    pub response: Option<Value>,
-    /// Why it is pending or was refused; where it is booked, that its lease was
-    /// lost before, if the `heartbeat_policy` wants to hear of it.
-    pub error: Option<ErrorReport>,
-}
-
-impl SettlementDocument {
-    fn new(outcome: &'static str) -> Self {
-        Self { outcome, response: None, error: None }
-    }
-
-    fn answered(outcome: &'static str, response: &impl Serialize) -> Self {
-        Self { outcome, response: serde_json::to_value(response).ok(), error: None }
-    }
-
-    fn failed(outcome: &'static str, error: &Refusal) -> Self {
-        Self { outcome, response: None, error: Some(error.into()) }
-    }
-}
-
-impl From<Settlement> for SettlementDocument {
-    fn from(settlement: Settlement) -> Self {
-        match settlement {
-            Settlement::Committed(response) => Self::answered("committed", &response),
-            Settlement::Inherited(charged) => {
-                Self::answered("inherited", &json!({ "charged": charged }))
-            }
-            Settlement::Released(response) => Self::answered("released", &response),
-            Settlement::RecoveredViaEvent(response) => {
-                Self::answered("recovered_via_event", &response)
-            }
-            Settlement::Queued => Self::new("queued"),
-            Settlement::Pending(error) => Self::failed("pending", &error),
-            Settlement::Refused(error) => Self::failed("refused", &error),
-        }
-    }
-}
-
-/// A guard as the language packages hold it: settles at most once, whoever asks.
-#[derive(Debug)]
-pub struct Guard {
-    estimate: Amount,
-    state: Mutex<State>,
-    context: Value,
-}
-
-#[derive(Debug)]
-enum State {
-    Live(Box<ReservationGuard>),
-    DryRun,
-    Settled,
-}
-
-/// Reserves budget, or evaluates a dry run. `parent` is the call that this
-/// one is made inside of ([`Guard::as_parent`]).
-///
-/// # Errors
-/// The refusal; the guarded function must not run then.
-pub async fn begin(
-    client: &CyclesClient,
-    request: GuardRequest,
-    parent: Option<Parent>,
-) -> Result<Guard, ErrorReport> {
-    let estimate = request.estimate;
-    let nesting = Nesting { parent, nested: request.nested };
-    let begun = client.begin_reported(request.into(), nesting).await?;
-    Ok(match begun {
-        Begun::Live(guard) => Guard {
-            estimate,
-            context: context(estimate, guard.response(), Some(&guard)),
-            state: Mutex::new(State::Live(Box::new(guard))),
-        },
-        Begun::DryRun(response) => Guard {
-            estimate,
-            context: context(estimate, &response, None),
-            state: Mutex::new(State::DryRun),
-        },
-    })
-}
-
-fn context(
-    estimate: Amount,
-    response: &ReservationCreateResponse,
-    guard: Option<&ReservationGuard>,
-) -> Value {
-    json!({
-        "reservation_id": response.reservation_id,
-        "lease_lost": false,
-        "decision": response.decision,
-        "estimate": estimate,
-        "caps": response.caps,
-        "expires_at_ms": response.expires_at_ms,
-        "affected_scopes": response.affected_scopes,
-        "scope_path": response.scope_path,
-        "reserved": response.reserved,
-        "balances": response.balances.as_deref().unwrap_or_default(),
-        "dry_run": guard.is_none(),
-        "trace_id": guard.map(ReservationGuard::trace_id),
-        "parent_reservation_id": guard.and_then(ReservationGuard::parent_reservation_id),
-        "unseen": guard.is_some_and(ReservationGuard::is_unseen),
-        "unseen": guard.is_some_and(ReservationGuard::is_unseen),
-        "response": response,
-    })
-}
-
-impl Guard {
-    /// What the guarded function may know of its reservation.
-    #[must_use]
-    pub fn context(&self) -> Value {
-        let mut context = self.context.clone();
-        if let State::Live(guard) = &*self.state.lock() {
-            context["expires_at_ms"] = json!(guard.expires_at_ms());
-            context["lease_lost"] = json!(guard.lease().loss().is_some());
-        }
-        context
-    }
-
-    /// This call, for those inside it; `None` once it has settled.
-    #[must_use]
-    pub fn as_parent(&self) -> Option<Parent> {
-        match &*self.state.lock() {
-            State::Live(guard) => Some(guard.as_parent()),
-            State::DryRun | State::Settled => None,
-        }
-    }
-
-    /// Whether nothing is held, so that the guarded function must not run.
-    #[must_use]
-    pub fn is_dry_run(&self) -> bool {
-        matches!(&*self.state.lock(), State::DryRun)
-    }
-
-    /// Commits; the estimate where no actual is given. An actual that makes no
-    /// sense (negative, another unit) is replaced by the estimate and marked in
-    /// the metadata, since the work has run and the spend must be booked.
-    pub async fn commit(&self, document: CommitDocument) -> SettlementDocument {
-        let guard = match self.take() {
-            Ok(guard) => guard,
-            Err(settled) => return settled,
-        };
-        let unreadable = matches!(document.actual, Member::Unreadable);
-        let request = CommitRequest::builder()
-            .actual(document.actual.read().unwrap_or(self.estimate))
-            .maybe_metrics(document.metrics.read())
-            .maybe_metadata(document.metadata.read())
-            .build();
-        let (request, problem) = actual::bookable(request, self.estimate);
-        if let Some(problem) = &problem {
-            tracing::warn!(%problem, "commit is not valid; committing the estimate");
-        }
-        let request = if unreadable && problem.is_none() {
-            actual::booked_at(self.estimate, request)
-        } else {
-            request
-        };
-        let held = guard.held.clone();
-        let settlement = guard.settle(request).await;
-        let loss = held.loss_to_report(&settlement);
-        let mut document = SettlementDocument::from(settlement);
-        document.error = document.error.or(loss.as_ref().map(ErrorReport::from));
-        document
-    }
-
-    /// Gives everything back.
-    pub async fn release(&self, reason: Option<String>) -> SettlementDocument {
-        match self.take() {
-            Ok(guard) => guard.give_back(reason).await.into(),
-            Err(settled) => settled,
-        }
-    }
-
-    fn take(&self) -> Result<ReservationGuard, SettlementDocument> {
-        let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Settled) {
-            State::Live(guard) if guard.is_forked_copy() => {
-                Err(SettlementDocument::new("nothing_to_settle"))
-            }
-            State::Live(guard) => Ok(*guard),
-            State::DryRun => {
-                *state = State::DryRun;
-                Err(SettlementDocument::new("nothing_to_settle"))
-            }
-            State::Settled => Err(SettlementDocument::new("already_settled")),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! its limit, and settled once however the stream ends.
 
 mod items;
+mod limit;
 mod tally;
 mod usage;
 
@@ -10,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cycles_protocol::{
-    Amount, Error as Refusal, IdempotencyKey, ReservationCreateRequest, ReservationId,
+    Amount, CyclesMetrics, Error as Refusal, JsonMap, ReservationCreateRequest, ReservationId,
 };
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::client::CyclesClient;
@@ -26,25 +26,9 @@ use crate::settlement::Settlement;
 use tally::Tally;
 use usage::Meter;
 
+pub(crate) use limit::Next;
+pub use limit::{Flow, OnLimit};
 pub use usage::StreamUsage;
-
-/// Further holds of one stream; beyond them it is cut.
-const MAX_HOLDS: usize = 64;
-
-/// What happens when a stream has used up its hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum OnLimit {
-    /// No more output flows.
-    Cut,
-    /// A further reservation is taken before more output flows; where it is
-    /// refused, the stream is cut.
-    Extend,
-    /// The stream goes on to its end; the overage policy decides about the rest.
-    #[default]
-    Finish,
-}
 
 /// How a stream is watched.
 #[derive(Clone, Default)]
@@ -91,18 +75,6 @@ impl std::fmt::Debug for StreamOptions {
     }
 }
 
-/// Whether more output may flow.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Flow {
-    /// It may.
-    Continue,
-    /// The hold is used up: end the stream and [`finish`](StreamReservation::finish).
-    Cut,
-    /// The hold is used up and a further one was refused, with this reason.
-    Refused(Arc<Error>),
-}
-
 /// A stream's hold. Cheap to clone; when the last clone is dropped the stream is
 /// [aborted](Self::abort).
 #[derive(Debug, Clone)]
@@ -140,14 +112,27 @@ impl CyclesClient {
         options: StreamOptions,
     ) -> Result<StreamReservation, Error> {
         let nesting = Nesting::here(config.nested);
-        Ok(StreamReservation::begin(self, config, options, nesting).await?)
+        let opening = Opening {
+            request: config.request(),
+            metrics: config.metrics.unwrap_or_default(),
+            metadata: config.commit_metadata,
+        };
+        Ok(StreamReservation::begin(self, opening, options, nesting).await?)
     }
+}
+
+/// What a stream reserves, and what its commit carries.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) request: ReservationCreateRequest,
+    pub(crate) metrics: CyclesMetrics,
+    pub(crate) metadata: Option<JsonMap>,
 }
 
 impl StreamReservation {
     pub(crate) async fn begin(
         client: &CyclesClient,
-        config: WithCyclesConfig,
+        opening: Opening,
         options: StreamOptions,
         nesting: Nesting,
     ) -> Result<Self, Refusal> {
@@ -157,7 +142,7 @@ impl StreamReservation {
                 options.extend_by.unwrap_or_default()
             )));
         }
-        let request = config.request();
+        let Opening { request, metrics, metadata } = opening;
         let mut further = request.clone();
         further.estimate.amount = options.extend_by.unwrap_or(request.estimate.amount.max(1));
         let guard = match client.begin_reported(request, nesting.clone()).await? {
@@ -166,7 +151,7 @@ impl StreamReservation {
                 return Err(Refusal::invalid("a dry run holds nothing to stream on; call begin()"));
             }
         };
-        let (as_parent, metrics) = (guard.as_parent(), config.metrics.unwrap_or_default());
+        let as_parent = guard.as_parent();
         let tally = Tally {
             client: client.clone(),
             estimate: guard.estimate(),
@@ -174,7 +159,7 @@ impl StreamReservation {
             usage: Mutex::new(StreamUsage { metrics, ..StreamUsage::default() }),
             pool: Arc::clone(&as_parent.pool),
             began: client.clock().monotonic(),
-            metadata: config.commit_metadata,
+            metadata: Mutex::new(metadata),
         };
         let stream = Stream {
             tally: Arc::new(tally),
@@ -267,63 +252,18 @@ impl StreamReservation {
         self.stream.holds.lock().is_none()
     }
 
-    /// Whether more output may flow. Ask before each piece; under
-    /// [`OnLimit::Extend`] this takes the further reservation.
-    pub async fn proceed(&self) -> Flow {
-        if self.is_cut() || self.is_settled() {
-            return Flow::Cut;
-        }
-        if !self.is_used_up() {
-            return Flow::Continue;
-        }
-        match self.stream.on_limit {
-            OnLimit::Finish => Flow::Continue,
-            OnLimit::Cut => self.cut(Flow::Cut),
-            OnLimit::Extend => match self.extend_hold().await {
-                Ok(true) => Flow::Continue,
-                Ok(false) => self.cut(Flow::Cut),
-                Err(error) => self.cut(Flow::Refused(Arc::new(error.into()))),
-            },
-        }
+    /// What the first hold says; `None` once the stream has settled.
+    pub(crate) fn first<T>(&self, read: impl FnOnce(&ReservationGuard) -> T) -> Option<T> {
+        self.stream.holds.lock().as_ref()?.first().map(read)
     }
 
-    fn is_used_up(&self) -> bool {
-        self.used().is_some_and(|used| used.amount >= self.held().amount)
+    pub(crate) fn as_parent(&self) -> Parent {
+        self.stream.as_parent.clone()
     }
 
-    fn cut(&self, flow: Flow) -> Flow {
-        self.stream.is_cut.store(true, Ordering::Release);
-        let (used, held) = (self.used(), self.held());
-        tracing::warn!(reservation_id = %self.context().reservation_id, ?used, ?held, "stream is cut at its hold");
-        flow
-    }
-
-    /// Takes further holds until there is something left.
-    async fn extend_hold(&self) -> Result<bool, Refusal> {
-        let _one_at_a_time = self.stream.extending.lock().await;
-        let stream = &self.stream;
-        while self.is_used_up() {
-            let taken = stream.holds.lock().as_ref().map_or(MAX_HOLDS, Vec::len);
-            if taken >= MAX_HOLDS {
-                return Ok(false);
-            }
-            let mut request = stream.further.clone();
-            request.idempotency_key = IdempotencyKey::random();
-            let (client, by) = (&stream.tally.client, request.estimate.amount);
-            let begun = client.begin_reported(request, stream.nesting.clone()).await?;
-            let Begun::Live(guard) = begun else {
-                return Err(Refusal::internal("a live reserve was answered as a dry run"));
-            };
-            match &mut *stream.holds.lock() {
-                Some(holds) => {
-                    stream.tally.pool.grow(by);
-                    holds.push(guard);
-                }
-                // Settled meanwhile: the guard gives its hold back.
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
+    /// What the commit is to carry, in place of what was said before.
+    pub(crate) fn set_metadata(&self, metadata: JsonMap) {
+        *self.stream.tally.metadata.lock() = Some(metadata);
     }
 
     /// The stream has ended: commits what was used, and gives the rest back.

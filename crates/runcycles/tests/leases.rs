@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use cycles_protocol::Operation;
 use cycles_testkit::{Effect, Fault, ManualClock, TestServer, Transport};
+use futures_util::StreamExt;
 use runcycles::models::{
     Action, Amount, CommitRequest, CommitStatus, ErrorCode, ReservationCreateRequest, Unit,
 };
 use runcycles::{
-    CyclesClient, Error, HeartbeatPolicy, Notification, WithCyclesConfig, document, with_cycles,
+    CyclesClient, Error, HeartbeatPolicy, Notification, StreamOptions, WithCyclesConfig, document,
+    with_cycles,
 };
 use serde_json::json;
 
@@ -225,6 +227,39 @@ async fn work_whose_lease_is_lost_can_be_cancelled() {
     for operation in [Operation::Commit, Operation::CreateEvent, Operation::Release] {
         assert_eq!(setup.server.count(operation), 0, "{operation:?}");
     }
+}
+
+#[tokio::test]
+async fn packages_can_cancel_work_whose_lease_is_lost() {
+    for (policy, cancels) in [(HeartbeatPolicy::Cancel, true), (HeartbeatPolicy::Warn, false)] {
+        let setup = Setup::new().await;
+        let client = setup.client(policy);
+        let request = json!({"estimate": {"unit": "TOKENS", "amount": 100}, "ttl_ms": 5_000});
+        let request = document::read("guarded call", request).unwrap();
+        let guard = document::begin(&client, request, None).await.unwrap();
+        assert_eq!(guard.cancels(), cancels);
+        let (report, ()) = tokio::join!(guard.lost(), setup.lose_lease(&client));
+        assert_eq!(report.kind, "ReservationExpired");
+        guard.abandon().await;
+        assert!(!guard.cancels());
+        assert_eq!(setup.server.count(Operation::Commit), 0);
+        assert_eq!(guard.release(None).await.outcome, "already_settled");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_whose_lease_is_lost_is_cut_while_it_waits_for_output() {
+    let setup = Setup::new().await;
+    let client = setup.client(HeartbeatPolicy::Cancel);
+    let config = WithCyclesConfig::new(Amount::tokens(100)).action("llm", "m").ttl_ms(5_000);
+    let stream = client.reserve_stream(config, StreamOptions::new()).await.unwrap();
+    stream.add_output_tokens(30);
+    let silent = futures_util::stream::pending::<Result<(), &str>>();
+    let mut items = Box::pin(stream.clone().watch(silent));
+    let (end, ()) = tokio::join!(items.next(), setup.lose_lease(&client));
+    assert_eq!(end, None);
+    assert!(stream.is_cut() && stream.is_settled());
+    assert_eq!(setup.spent(), 30, "what flowed is known and booked");
 }
 
 #[tokio::test]

@@ -18,7 +18,9 @@ use cycles_testkit::{
 use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
 use runcycles::document::{self, GuardRequest};
-use runcycles::{Begun, CyclesClient, Error, WithCyclesConfig, with_cycles};
+use runcycles::{
+    Begun, CyclesClient, Error, Flow, Nested, OnLimit, StreamOptions, WithCyclesConfig, with_cycles,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -38,6 +40,7 @@ struct Scenario {
 #[serde(deny_unknown_fields)]
 struct Step {
     guard: Option<GuardStep>,
+    stream: Option<StreamStep>,
     call: Option<CallStep>,
     #[serde(default)]
     expect: Map<String, Value>,
@@ -55,6 +58,23 @@ struct Step {
 struct GuardStep {
     key: Option<String>,
     request: Value,
+    actual: Option<i64>,
+    raises: Option<String>,
+    #[serde(default)]
+    during: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamStep {
+    key: Option<String>,
+    request: Value,
+    #[serde(default)]
+    on_limit: OnLimit,
+    extend_by: Option<i64>,
+    /// Output tokens of each piece that its source has.
+    #[serde(default)]
+    pieces: Vec<i64>,
     actual: Option<i64>,
     raises: Option<String>,
     #[serde(default)]
@@ -144,6 +164,7 @@ impl Run {
     async fn step(&self, step: &Step) -> Result<(), String> {
         match step {
             Step { guard: Some(guard), .. } => self.guard(guard, &step.expect).await,
+            Step { stream: Some(stream), .. } => self.stream(stream, &step.expect).await,
             Step { call: Some(call), .. } => self.call(call, step).await,
             Step { advance_ms: Some(ms), .. } => {
                 self.clock.advance(Duration::from_millis(*ms));
@@ -185,10 +206,7 @@ impl Run {
 
     async fn guard(&self, step: &GuardStep, expect: &Map<String, Value>) -> Result<(), String> {
         let client = self.client(step.key.as_ref())?;
-        let request: GuardRequest = serde_json::from_value(self.replace(&step.request))
-            .map_err(|error| error.to_string())?;
-        let nested = request.nested;
-        let request: ReservationCreateRequest = request.into();
+        let (request, nested) = self.request(&step.request)?;
         let ran = AtomicBool::new(false);
         let mut seen = Map::new();
         if request.is_dry_run() {
@@ -201,15 +219,7 @@ impl Run {
             };
         } else {
             let estimate = request.estimate;
-            let mut config = WithCyclesConfig::new(estimate)
-                .action(request.action.kind.clone(), request.action.name.clone())
-                .subject(request.subject.clone());
-            config = request.ttl_ms.into_iter().fold(config, WithCyclesConfig::ttl_ms);
-            config =
-                request.grace_period_ms.into_iter().fold(config, WithCyclesConfig::grace_period_ms);
-            config =
-                request.overage_policy.into_iter().fold(config, WithCyclesConfig::overage_policy);
-            config = nested.into_iter().fold(config, WithCyclesConfig::nested);
+            let config = config(&request, nested);
             let decision = parking_lot::Mutex::new(None);
             let result = with_cycles(&client, config, |context| {
                 ran.store(true, Ordering::Relaxed);
@@ -247,22 +257,60 @@ impl Run {
             }
         }
         seen.insert("ran".into(), ran.into_inner().into());
-        let mut expect = expect.clone();
-        expect.entry("ran").or_insert(true.into());
-        for outcome in ["error", "raised"] {
-            if !expect.contains_key(outcome) && seen.contains_key(outcome) {
-                return Err(format!("unexpected {outcome}: {}", seen[outcome]));
+        compare(&seen, expect, &[("ran", true.into())], &["decision"])
+    }
+
+    async fn stream(&self, step: &StreamStep, expect: &Map<String, Value>) -> Result<(), String> {
+        let client = self.client(step.key.as_ref())?;
+        let (request, nested) = self.request(&step.request)?;
+        let options = StreamOptions::new().on_limit(step.on_limit);
+        let options = step.extend_by.into_iter().fold(options, StreamOptions::extend_by);
+        let mut seen = Map::from_iter([("cut".to_owned(), false.into())]);
+        let mut flowed = 0;
+        match client.reserve_stream(config(&request, nested), options).await {
+            Err(error) => {
+                seen.insert("error".into(), code(&error).into());
+            }
+            Ok(stream) => {
+                for tokens in &step.pieces {
+                    match stream.proceed().await {
+                        Flow::Continue => {}
+                        Flow::Refused(error) => {
+                            seen.insert("refused".into(), code(&error).into());
+                            break;
+                        }
+                        _ => break,
+                    }
+                    stream.add_output_tokens(*tokens);
+                    flowed += 1;
+                }
+                stream.around(self.steps(&step.during, "during")).await?;
+                if let Some(actual) = step.actual {
+                    stream.set_actual(actual);
+                }
+                seen.insert("cut".into(), stream.is_cut().into());
+                if let Some(message) = &step.raises {
+                    stream.abort(message).await;
+                    seen.insert("raised".into(), message.clone().into());
+                } else {
+                    stream.finish().await;
+                }
             }
         }
-        for (name, value) in &expect {
-            if !["ran", "error", "raised", "decision"].contains(&name.as_str()) {
-                return Err(format!("unknown expectation {name}"));
-            }
-            if seen.get(name) != Some(value) {
-                return Err(format!("{name}: expected {value}, saw {:?}", seen.get(name)));
-            }
-        }
-        Ok(())
+        seen.insert("pieces".into(), flowed.into());
+        let all = if seen.contains_key("error") { 0 } else { step.pieces.len() };
+        let usual = [("pieces", all.into()), ("cut", false.into())];
+        compare(&seen, expect, &usual, &["refused"])
+    }
+
+    fn request(
+        &self,
+        document: &Value,
+    ) -> Result<(ReservationCreateRequest, Option<Nested>), String> {
+        let request: GuardRequest =
+            serde_json::from_value(self.replace(document)).map_err(|error| error.to_string())?;
+        let nested = request.nested;
+        Ok((request.into(), nested))
     }
 
     async fn call(&self, call: &CallStep, step: &Step) -> Result<(), String> {
@@ -344,6 +392,50 @@ impl Run {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Problem(String, bool);
+
+fn config(request: &ReservationCreateRequest, nested: Option<Nested>) -> WithCyclesConfig {
+    let config = WithCyclesConfig::new(request.estimate)
+        .action(request.action.kind.clone(), request.action.name.clone())
+        .subject(request.subject.clone());
+    let config = request.ttl_ms.into_iter().fold(config, WithCyclesConfig::ttl_ms);
+    let config =
+        request.grace_period_ms.into_iter().fold(config, WithCyclesConfig::grace_period_ms);
+    let config = request.overage_policy.into_iter().fold(config, WithCyclesConfig::overage_policy);
+    nested.into_iter().fold(config, WithCyclesConfig::nested)
+}
+
+/// Whether what was seen is what a step expects, or `usual` where it does not
+/// say; errors are unexpected unless it says.
+fn compare(
+    seen: &Map<String, Value>,
+    expect: &Map<String, Value>,
+    usual: &[(&str, Value)],
+    also: &[&str],
+) -> Result<(), String> {
+    for outcome in ["error", "raised", "refused"] {
+        if !expect.contains_key(outcome) && seen.contains_key(outcome) {
+            return Err(format!("unexpected {outcome}: {}", seen[outcome]));
+        }
+    }
+    let mut expect = expect.clone();
+    for (name, value) in usual {
+        expect.entry(*name).or_insert(value.clone());
+    }
+    for (name, value) in &expect {
+        let known = |known: &str| known == name;
+        let is_usual = usual.iter().any(|(usual, _)| known(usual));
+        if !is_usual
+            && !also.iter().copied().any(known)
+            && !["error", "raised"].into_iter().any(known)
+        {
+            return Err(format!("unknown expectation {name}"));
+        }
+        if seen.get(name) != Some(value) {
+            return Err(format!("{name}: expected {value}, saw {:?}", seen.get(name)));
+        }
+    }
+    Ok(())
+}
 
 fn operation(name: &str) -> Result<Operation, String> {
     Operation::parse(name).ok_or_else(|| format!("unknown operation {name}"))

@@ -271,3 +271,66 @@ async fn what_makes_no_sense_is_refused_before_anything_is_held() {
     assert!(matches!(&error, Error::Validation(m) if m.contains("estimate")), "{error}");
     assert_eq!(world.budget(), (1000, 0, 0));
 }
+
+/// The surface of the language packages.
+mod document {
+    use super::*;
+    use runcycles::document::{self, Stream, StreamOptionsDocument, UsageDocument};
+    use serde_json::{Value, json};
+
+    async fn stream(world: &World, options: Value) -> Stream {
+        let request =
+            json!({"estimate": {"unit": "TOKENS", "amount": 100}, "subject": {"tenant": "acme"}});
+        let request = document::read("guarded call", request).unwrap();
+        let options: StreamOptionsDocument = document::read("stream options", options).unwrap();
+        document::begin_stream(&world.client, request, options, None).await.unwrap()
+    }
+
+    fn usage(usage: Value) -> UsageDocument {
+        document::read("usage", usage).unwrap()
+    }
+
+    #[tokio::test]
+    async fn usage_is_all_of_it_and_members_that_make_no_sense_are_dropped() {
+        let world = World::new().await;
+        let stream = stream(&world, json!({"on_limit": "cut"})).await;
+        let so_far = usage(json!({"tokens_output": 60, "tokens_input": "many", "cost": -1}));
+        assert_eq!(stream.proceed(so_far).await.flow, "continue");
+        let so_far = usage(json!({"tokens_output": 99, "metrics": {"model_version": "m-1"}}));
+        assert_eq!(stream.proceed(so_far).await.flow, "continue", "99 and not 159");
+        let context = stream.context();
+        assert_eq!(context["used"], json!({"unit": "TOKENS", "amount": 99}));
+        assert_eq!(context["reservation_ids"].as_array().unwrap().len(), 1);
+        assert_eq!(stream.proceed(usage(json!({"tokens_output": 100}))).await.flow, "cut");
+        let settled = stream.finish(usage(json!({"tokens_output": 100, "cost": 70}))).await;
+        assert_eq!(settled.response.unwrap()["charged"]["amount"], 70, "a cost function wins");
+        assert_eq!(stream.abort(usage(json!({})), None).await.outcome, "already_settled");
+        assert!(stream.as_parent().is_none());
+        assert_eq!(world.budget(), (930, 0, 70));
+    }
+
+    #[tokio::test]
+    async fn a_refused_hold_is_reported_with_its_code() {
+        let world = World::new().await;
+        let stream = stream(&world, json!({"on_limit": "extend", "extend_by": 901})).await;
+        let flow = stream.proceed(usage(json!({"actual": 100}))).await;
+        assert_eq!((flow.flow, flow.error.unwrap().code), ("refused", Some("BUDGET_EXCEEDED")));
+        assert_eq!(stream.abort(usage(json!({})), None).await.outcome, "released");
+    }
+
+    #[tokio::test]
+    async fn options_that_make_no_sense_name_the_field() {
+        let read = |options| document::read::<StreamOptionsDocument>("stream options", options);
+        for (options, field) in
+            [(json!({"on_limit": "stop"}), "on_limit"), (json!({"limit": 1}), "limit")]
+        {
+            let message = read(options).unwrap_err().message;
+            assert!(message.contains(field), "{message}");
+        }
+        let world = World::new().await;
+        let request = json!({"estimate": {"unit": "TOKENS", "amount": 1}, "dry_run": true});
+        let request = document::read("guarded call", request).unwrap();
+        let refused = document::begin_stream(&world.client, request, <_>::default(), None).await;
+        assert_eq!(refused.unwrap_err().kind, "Validation");
+    }
+}

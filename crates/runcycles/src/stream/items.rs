@@ -24,7 +24,16 @@ impl StreamReservation {
                 handle.finish().await;
                 return Ok(None);
             }
-            match handle.around(items.try_next()).await {
+            let next = tokio::select! {
+                biased;
+                next = handle.around(items.try_next()) => next,
+                // Asking again says why.
+                () = handle.lost() => {
+                    handle.proceed().await;
+                    Ok(None)
+                }
+            };
+            match next {
                 Ok(Some(item)) => Ok(Some((item, (watched, items)))),
                 Ok(None) => {
                     handle.finish().await;

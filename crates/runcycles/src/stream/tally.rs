@@ -26,7 +26,7 @@ pub(super) struct Tally {
     /// What is held, and what inner calls that inherit it have cost.
     pub(super) pool: Arc<Pool>,
     pub(super) began: Duration,
-    pub(super) metadata: Option<JsonMap>,
+    pub(super) metadata: Mutex<Option<JsonMap>>,
 }
 
 impl Tally {
@@ -43,7 +43,7 @@ impl Tally {
         let (cost, is_known) =
             self.cost().map_or((self.estimate.amount, false), |cost| (cost, true));
         let total = cost.saturating_add(self.pool.close());
-        let mut metadata = self.metadata.clone().unwrap_or_default();
+        let mut metadata = self.metadata.lock().clone().unwrap_or_default();
         if !is_known {
             metadata.insert("actual_source".to_owned(), "estimate".into());
         }

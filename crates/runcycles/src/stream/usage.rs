@@ -18,6 +18,8 @@ pub struct StreamUsage {
     /// Further measurements to commit with, like `model_version`. Token counts
     /// and latency are filled in where they are left out.
     pub metrics: CyclesMetrics,
+    /// What a cost function outside of this process's Rust makes of it.
+    pub(crate) cost: Option<i64>,
 }
 
 impl StreamUsage {
@@ -70,7 +72,7 @@ impl std::fmt::Debug for Meter {
 impl Meter {
     /// What `usage` costs; `None` where nothing says.
     pub(super) fn cost(&self, usage: &StreamUsage, unit: Unit) -> Option<i64> {
-        usage.actual.or_else(|| match self {
+        usage.actual.or(usage.cost).or_else(|| match self {
             Self::Tokens if unit == Unit::Tokens => {
                 Some(usage.tokens_input.saturating_add(usage.tokens_output))
             }

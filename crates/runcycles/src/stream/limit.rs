@@ -1,0 +1,157 @@
+//! Where a stream reaches the end of its hold: it is cut, goes on, or takes a
+//! further hold.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cycles_protocol::{Error as Refusal, IdempotencyKey};
+use serde::{Deserialize, Serialize};
+
+use super::StreamReservation;
+use crate::error::Error;
+use crate::guard::Begun;
+use crate::lease::LeaseLost;
+
+/// Further holds of one stream; beyond them it is cut.
+const MAX_HOLDS: usize = 64;
+
+/// What happens when a stream has used up its hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OnLimit {
+    /// No more output flows.
+    Cut,
+    /// A further reservation is taken before more output flows; where it is
+    /// refused, the stream is cut.
+    Extend,
+    /// The stream goes on to its end; the overage policy decides about the rest.
+    #[default]
+    Finish,
+}
+
+/// Whether more output may flow.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Flow {
+    /// It may.
+    Continue,
+    /// The hold is used up: end the stream and [`finish`](StreamReservation::finish).
+    Cut,
+    /// It may not, for this reason: the hold is used up and a further one was
+    /// refused, or the lease is lost and the policy is to cancel
+    /// ([`Error::LeaseLost`]).
+    Refused(Arc<Error>),
+}
+
+/// [`Flow`], before its reason becomes an error of this crate's or of a package's.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Continue,
+    Cut,
+    Refused(Refusal),
+    Lost(LeaseLost),
+}
+
+impl From<Next> for Flow {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Continue => Self::Continue,
+            Next::Cut => Self::Cut,
+            Next::Refused(error) => Self::Refused(Arc::new(error.into())),
+            Next::Lost(loss) => Self::Refused(Arc::new(Error::LeaseLost(loss))),
+        }
+    }
+}
+
+impl StreamReservation {
+    /// Whether more output may flow. Ask before each piece; under
+    /// [`OnLimit::Extend`] this takes the further reservation.
+    pub async fn proceed(&self) -> Flow {
+        self.next().await.into()
+    }
+
+    pub(crate) async fn next(&self) -> Next {
+        if self.is_cut() || self.is_settled() {
+            return Next::Cut;
+        }
+        if let Some(loss) = self.loss_that_cancels() {
+            return self.cut(Next::Lost(loss));
+        }
+        if !self.is_used_up() {
+            return Next::Continue;
+        }
+        match self.stream.on_limit {
+            OnLimit::Finish => Next::Continue,
+            OnLimit::Cut => self.cut(Next::Cut),
+            OnLimit::Extend => match self.extend_hold().await {
+                Ok(true) => Next::Continue,
+                Ok(false) => self.cut(Next::Cut),
+                Err(error) => self.cut(Next::Refused(error)),
+            },
+        }
+    }
+
+    fn cut(&self, why: Next) -> Next {
+        self.stream.is_cut.store(true, Ordering::Release);
+        let (used, held) = (self.used(), self.held());
+        tracing::warn!(reservation_id = %self.context().reservation_id, ?used, ?held, ?why, "stream is cut");
+        why
+    }
+
+    /// Completes when a lease is lost and the policy is to cancel.
+    pub(crate) async fn lost(&self) {
+        let leases: Vec<_> = match &*self.stream.holds.lock() {
+            Some(holds) if self.cancels() => {
+                holds.iter().map(|hold| hold.lease().clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let losses: Vec<_> = leases.iter().map(|lease| Box::pin(lease.lost())).collect();
+        if losses.is_empty() {
+            return std::future::pending().await;
+        }
+        futures_util::future::select_all(losses).await;
+    }
+
+    fn loss_that_cancels(&self) -> Option<LeaseLost> {
+        let holds = self.stream.holds.lock();
+        holds.iter().flatten().find_map(|hold| hold.lease().loss()).filter(|_| self.cancels())
+    }
+
+    fn cancels(&self) -> bool {
+        self.stream.as_parent.held.cancels()
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.used().is_some_and(|used| used.amount >= self.held().amount)
+    }
+
+    /// Takes further holds until there is something left.
+    async fn extend_hold(&self) -> Result<bool, Refusal> {
+        let _one_at_a_time = self.stream.extending.lock().await;
+        let stream = &self.stream;
+        while self.is_used_up() {
+            let taken = stream.holds.lock().as_ref().map_or(MAX_HOLDS, Vec::len);
+            if taken >= MAX_HOLDS {
+                return Ok(false);
+            }
+            let mut request = stream.further.clone();
+            request.idempotency_key = IdempotencyKey::random();
+            let (client, by) = (&stream.tally.client, request.estimate.amount);
+            let begun = client.begin_reported(request, stream.nesting.clone()).await?;
+            let Begun::Live(guard) = begun else {
+                return Err(Refusal::internal("a live reserve was answered as a dry run"));
+            };
+            match &mut *stream.holds.lock() {
+                Some(holds) => {
+                    stream.tally.pool.grow(by);
+                    holds.push(guard);
+                }
+                // Settled meanwhile: the guard gives its hold back.
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
