@@ -4,14 +4,16 @@ mod api_keys;
 mod audit;
 mod budgets;
 mod fund;
+mod listings;
 mod policies;
 mod seed;
 mod tenants;
 
 use cycles_protocol::control::{
-    ApiKeyCreateRequest, ApiKeyCreateResponse, AuditLogListResponse, AuditLogParams,
-    BudgetCreateRequest, BudgetFundingRequest, BudgetFundingResponse, BudgetLedger, BudgetRef,
-    Created, Policy, PolicyCreateRequest, Tenant, TenantCreateRequest,
+    ApiKey, ApiKeyCreateRequest, ApiKeyCreateResponse, ApiKeyListParams, ApiKeyListResponse,
+    AuditLogListResponse, AuditLogParams, BudgetCreateRequest, BudgetFundingRequest,
+    BudgetFundingResponse, BudgetLedger, BudgetListParams, BudgetListResponse, BudgetRef, Created,
+    Policy, PolicyCreateRequest, Tenant, TenantCreateRequest, TenantListParams, TenantListResponse,
 };
 use cycles_protocol::{Control, Error, Principal};
 
@@ -57,5 +59,21 @@ impl Control for Engine {
 
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {
         self.set_budget_frozen_now(budget, frozen)
+    }
+
+    fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error> {
+        self.list_tenants_now(params)
+    }
+
+    fn list_api_keys(&self, params: &ApiKeyListParams) -> Result<ApiKeyListResponse, Error> {
+        self.list_api_keys_now(params)
+    }
+
+    fn revoke_api_key(&self, key_id: &str, reason: Option<&str>) -> Result<ApiKey, Error> {
+        self.revoke_api_key_now(key_id, reason)
+    }
+
+    fn list_budgets(&self, params: &BudgetListParams) -> Result<BudgetListResponse, Error> {
+        self.list_budgets_now(params)
     }
 }

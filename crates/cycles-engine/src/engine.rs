@@ -132,16 +132,13 @@ impl Engine {
     ///
     /// It only tidies: a command sees its tenant's expiry without it.
     pub fn sweep(&self) -> usize {
-        // Collected first: a map's shard must not be held while a tenant waits.
-        let tenants: Vec<_> =
-            self.shared.tenants.iter().map(|tenant| Arc::clone(tenant.value())).collect();
         let sweep = |tenant: Arc<Tenant>| {
             let Ok(mut state) = tenant.turn() else { return 0 };
             let now = self.shared.clock.now_ms();
             state.replays.prune(now);
             state.catch_up(&self.shared.owners, now)
         };
-        tenants.into_iter().map(sweep).sum()
+        self.all_tenants().into_iter().map(sweep).sum()
     }
 
     pub(crate) fn owners(&self) -> &Owners {
@@ -162,6 +159,11 @@ impl Engine {
 
     pub(crate) fn tenants(&self) -> &DashMap<String, Arc<Tenant>, DefaultHashBuilder> {
         &self.shared.tenants
+    }
+
+    /// Collected: a map's shard must not be held while a tenant waits.
+    pub(crate) fn all_tenants(&self) -> Vec<Arc<Tenant>> {
+        self.shared.tenants.iter().map(|tenant| Arc::clone(tenant.value())).collect()
     }
 
     pub(crate) fn find_tenant(&self, id: &str) -> Option<Arc<Tenant>> {

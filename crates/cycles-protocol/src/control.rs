@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod budget;
 mod funding;
+mod listing;
 mod policy;
 mod scope_pattern;
 mod tenant;
@@ -14,12 +15,16 @@ use std::fmt::Debug;
 use crate::Principal;
 use crate::error::Error;
 
-pub use api_key::{ApiKeyCreateRequest, ApiKeyCreateResponse};
+pub use api_key::{ApiKey, ApiKeyCreateRequest, ApiKeyCreateResponse, ApiKeyStatus};
 pub use audit::{AuditLogEntry, AuditLogListResponse, AuditLogParams};
 pub use budget::{
     BudgetCreateRequest, BudgetLedger, BudgetRef, BudgetStatus, BudgetStatusTransitionRequest,
 };
 pub use funding::{BudgetFundingRequest, BudgetFundingResponse, FundingOperation};
+pub use listing::{
+    ApiKeyListParams, ApiKeyListResponse, BudgetListParams, BudgetListResponse, TenantListParams,
+    TenantListResponse,
+};
 pub use policy::{Policy, PolicyCreateRequest, PolicyStatus, RateLimits, ReservationTtlOverride};
 pub use scope_pattern::{ScopePattern, Specificity};
 pub use tenant::{Tenant, TenantCreateRequest, TenantStatus};
@@ -85,6 +90,30 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// # Errors
     /// `INVALID_REQUEST` (409) when it is so already, or closed.
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error>;
+
+    /// Lists tenants by id.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for a cursor of other filters.
+    fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error>;
+
+    /// Lists keys by tenant and id, without their secrets.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for a cursor of other filters.
+    fn list_api_keys(&self, params: &ApiKeyListParams) -> Result<ApiKeyListResponse, Error>;
+
+    /// Takes a key back, for good; a revoked key again is answered as it is.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`.
+    fn revoke_api_key(&self, key_id: &str, reason: Option<&str>) -> Result<ApiKey, Error>;
+
+    /// Lists budgets by scope and unit.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` for a cursor of other filters.
+    fn list_budgets(&self, params: &BudgetListParams) -> Result<BudgetListResponse, Error>;
 }
 
 /// Whether something was made now or stood already.

@@ -116,12 +116,11 @@ pub(crate) fn idempotency_key(key: &IdempotencyKey) -> Result<(), Error> {
     length("idempotency_key", Some(key.as_str()), 1, limits::IDEMPOTENCY_KEY_MAX)
 }
 
-pub(crate) fn length(
-    field: &str,
-    value: Option<&str>,
-    min: usize,
-    max: usize,
-) -> Result<(), Error> {
+/// Checks how many characters a text has, if it is there.
+///
+/// # Errors
+/// `INVALID_REQUEST` naming the field.
+pub fn length(field: &str, value: Option<&str>, min: usize, max: usize) -> Result<(), Error> {
     let Some(value) = value else { return Ok(()) };
     // Nearly every value is short, and no text has more characters than bytes.
     if value.len() <= max && (min == 0 || (min == 1 && !value.is_empty())) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use axum::{BoxError, Router};
 use cycles_protocol::{Authority, BoxFuture, Control, Random};
 use tower_service::Service;
@@ -155,7 +155,8 @@ impl App {
 fn governance_plane() -> Router<AppState> {
     use Provisioning::{
         CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, FreezeBudget, FundBudget,
-        ListAuditLogs, LookupBudget, UnfreezeBudget,
+        ListApiKeys, ListAuditLogs, ListBudgets, ListTenants, LookupBudget, RevokeApiKey,
+        UnfreezeBudget,
     };
     let on = |provisioning: Provisioning| {
         move |State(app): State<AppState>, request: Request| {
@@ -164,9 +165,10 @@ fn governance_plane() -> Router<AppState> {
     };
     let only_post = |provisioning| -> MethodRouter<AppState> { post(on(provisioning)) };
     Router::new()
-        .route("/v1/admin/tenants", only_post(CreateTenant))
-        .route("/v1/admin/api-keys", only_post(CreateApiKey))
-        .route("/v1/admin/budgets", only_post(CreateBudget))
+        .route("/v1/admin/tenants", only_post(CreateTenant).get(on(ListTenants)))
+        .route("/v1/admin/api-keys", only_post(CreateApiKey).get(on(ListApiKeys)))
+        .route("/v1/admin/api-keys/{key_id}", delete(on(RevokeApiKey)))
+        .route("/v1/admin/budgets", only_post(CreateBudget).get(on(ListBudgets)))
         .route("/v1/admin/budgets/fund", only_post(FundBudget))
         .route("/v1/admin/budgets/freeze", only_post(FreezeBudget))
         .route("/v1/admin/budgets/unfreeze", only_post(UnfreezeBudget))

@@ -20,6 +20,7 @@ use crate::auth::Accepts;
 use crate::{answer, body, context, query};
 
 mod access;
+mod listings;
 
 /// What can be provisioned over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub(crate) enum Provisioning {
     LookupBudget,
     CreatePolicy,
     ListAuditLogs,
+    ListTenants,
+    ListApiKeys,
+    RevokeApiKey,
+    ListBudgets,
 }
 
 /// Answers one provisioning request.
@@ -70,6 +75,10 @@ impl Exchange<'_> {
             Provisioning::LookupBudget => self.lookup_budget(),
             Provisioning::CreatePolicy => self.create_policy().await,
             Provisioning::ListAuditLogs => self.list_audit_logs(),
+            Provisioning::ListTenants => self.list_tenants(),
+            Provisioning::ListApiKeys => self.list_api_keys(),
+            Provisioning::RevokeApiKey => self.revoke_api_key(),
+            Provisioning::ListBudgets => self.list_budgets(),
         }
     }
 
@@ -166,6 +175,7 @@ const fn accepts(provisioning: Provisioning) -> Accepts {
         Provisioning::CreateBudget
         | Provisioning::FundBudget
         | Provisioning::LookupBudget
+        | Provisioning::ListBudgets
         | Provisioning::CreatePolicy => Accepts::Either,
         _ => Accepts::Admin,
     }

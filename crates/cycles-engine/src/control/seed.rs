@@ -5,17 +5,17 @@ use std::collections::HashSet;
 use cycles_ledger::CapsRule;
 use cycles_ledger::budget::Opening;
 use cycles_protocol::control::{
-    BudgetStatus, Created, PolicyCreateRequest, PolicyStatus, ReservationTtlOverride, ScopePattern,
-    TenantCreateRequest, TenantStatus,
+    self, ApiKeyStatus, BudgetStatus, Created, PolicyCreateRequest, PolicyStatus,
+    ReservationTtlOverride, ScopePattern, TenantCreateRequest, TenantStatus,
 };
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{CommitOveragePolicy, Error, Principal, Unit, limits as wire, scope};
 
-use super::api_keys::permissions;
+use super::api_keys::{SHOWN_PREFIX, permissions};
 use super::policies::Beyond;
 use crate::seed::{Seed, SeedBudget, SeedCaps, SeedError, SeedKey, SeedPolicy, SeedTenant};
 use crate::store::ApiKey;
-use crate::{Engine, SeedAmount};
+use crate::{Engine, SeedAmount, time};
 use cycles_protocol::ScopeFilter;
 
 impl Engine {
@@ -108,13 +108,29 @@ impl Engine {
         let scope_filter = key.scope_filter.clone().unwrap_or_default();
         ScopeFilter::new(&scope_filter).check().map_err(|error| text(&error))?;
         self.mentioned(&key.tenant_id)?;
+        let key_id = format!("key_seed_{index}");
         let principal = Principal::Tenant {
             tenant_id: key.tenant_id.as_str().into(),
-            key_id: format!("key_seed_{index}").into(),
-            permissions: permissions.into(),
-            scope_filter: scope_filter.into(),
+            key_id: key_id.as_str().into(),
+            permissions: permissions.as_slice().into(),
+            scope_filter: scope_filter.as_slice().into(),
         };
-        let stored = ApiKey { principal, expires_at: None };
+        let record = control::ApiKey {
+            key_id,
+            tenant_id: key.tenant_id.clone(),
+            key_prefix: shown_prefix(&key.secret),
+            name: Some(key.name.clone()),
+            description: None,
+            status: ApiKeyStatus::Active,
+            permissions,
+            scope_filter,
+            created_at: time::iso(self.clock().now_ms()),
+            expires_at: NEVER.to_owned(),
+            revoked_at: None,
+            revoked_reason: None,
+            metadata: None,
+        };
+        let stored = ApiKey { principal, expires_at: None, record };
         if self.keys().insert(&key.secret, stored) {
             return Ok(());
         }
@@ -202,6 +218,14 @@ impl Engine {
         let spelled = scope::tenant(scope).unwrap_or_default();
         if self.find_tenant(spelled).is_none() { self.mentioned(spelled) } else { Ok(()) }
     }
+}
+
+/// The contract wants a date; this is the calendar's last.
+const NEVER: &str = "9999-12-31T23:59:59Z";
+
+/// At most the half of a secret, which may be short in a seed.
+fn shown_prefix(secret: &str) -> String {
+    secret[..SHOWN_PREFIX.min(secret.len() / 2)].to_owned()
 }
 
 /// The caps of a budget.

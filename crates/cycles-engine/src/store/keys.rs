@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cycles_protocol::Principal;
+use cycles_protocol::control;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// A key without its secret.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ApiKey {
     pub(crate) principal: Principal,
     /// The last moment at which it works; a seed's key always does.
     pub(crate) expires_at: Option<i64>,
+    /// What listings show; active until it is revoked, whatever the time.
+    pub(crate) record: control::ApiKey,
 }
 
 /// What is kept of a secret.
@@ -63,5 +66,25 @@ impl Keys {
         let keys = self.0.read();
         let mut bucket = keys.get(&hash.prefix())?.iter();
         bucket.find(|(known, _)| bool::from(known.0.ct_eq(&hash.0))).map(|(_, key)| Arc::clone(key))
+    }
+
+    /// Every key.
+    pub(crate) fn all(&self) -> Vec<Arc<ApiKey>> {
+        self.0.read().values().flatten().map(|(_, key)| Arc::clone(key)).collect()
+    }
+
+    /// Runs `change` on the key of that id, and answers the key as it is then.
+    pub(crate) fn change<E>(
+        &self,
+        key_id: &str,
+        change: impl FnOnce(&mut ApiKey) -> Result<(), E>,
+    ) -> Result<Option<Arc<ApiKey>>, E> {
+        let mut keys = self.0.write();
+        let mut all = keys.values_mut().flatten();
+        let Some((_, key)) = all.find(|(_, key)| key.record.key_id == key_id) else {
+            return Ok(None);
+        };
+        change(Arc::make_mut(key))?;
+        Ok(Some(Arc::clone(key)))
     }
 }

@@ -92,7 +92,7 @@ async fn wrong_methods_are_405_and_say_which_are_right() {
         (Method::PUT, "/v1/reservations/a", "GET"),
         (Method::OPTIONS, "/v1/reservations/a/commit", "POST"),
         (Method::POST, "/actuator/health", "GET"),
-        (Method::GET, "/v1/admin/tenants", "POST"),
+        (Method::PUT, "/v1/admin/tenants", "POST"),
         (Method::from_bytes(b"BREW").unwrap(), "/v1/decide", "POST"),
     ] {
         let reply = service.send(method, path, &[acme()], "").await;

@@ -7,6 +7,7 @@ mod bad_input;
 mod embedded;
 mod hostile;
 mod http;
+mod listings;
 mod policies;
 mod provisioning;
 mod support;

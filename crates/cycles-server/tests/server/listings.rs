@@ -1,0 +1,113 @@
+//! What was provisioned, listed; and a key taken back.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Service, acme, admin};
+
+fn names(reply: &Reply, rows: &str, field: &str) -> Vec<String> {
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let rows = reply.body[rows].as_array().unwrap();
+    rows.iter().map(|row| row[field].as_str().unwrap().to_owned()).collect()
+}
+
+async fn with_budgets(service: &Service, scopes: &[&str]) {
+    for scope in scopes {
+        let body = json!({
+            "tenant_id": "acme",
+            "scope": scope,
+            "unit": "TOKENS",
+            "allocated": {"unit": "TOKENS", "amount": 5},
+        });
+        let reply = service.post("/v1/admin/budgets", &[admin()], &body).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn budgets_are_paged_by_scope_and_filtered() {
+    let service = Service::new();
+    with_budgets(&service, &["tenant:acme/agent:bot", "tenant:acme/agent:cat"]).await;
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/v1/admin/budgets?limit=1&cursor={cursor}");
+        let reply = service.get(&path, &[admin()]).await;
+        seen.extend(names(&reply, "ledgers", "scope"));
+        match reply.body["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    let all = ["tenant:acme", "tenant:acme/agent:bot", "tenant:acme/agent:cat", "tenant:other"];
+    assert_eq!(seen, all);
+
+    for (query, expected) in [
+        ("tenant_id=other", &all[3..]),
+        ("scope_prefix=tenant:acme/", &all[1..3]),
+        ("search=CAT", &all[2..3]),
+        ("unit=CREDITS", &[]),
+        ("status=ACTIVE&has_debt=false&over_limit=false&tenant_id=acme", &all[..3]),
+        ("has_debt=true", &[]),
+    ] {
+        let reply = service.get(&format!("/v1/admin/budgets?{query}"), &[admin()]).await;
+        assert_eq!(names(&reply, "ledgers", "scope"), expected, "{query}");
+    }
+    let foreign = service.get("/v1/admin/budgets?limit=1", &[admin()]).await;
+    let cursor = foreign.body["next_cursor"].as_str().unwrap();
+    let other = format!("/v1/admin/budgets?tenant_id=acme&cursor={cursor}");
+    service.get(&other, &[admin()]).await.refused(400, "INVALID_REQUEST");
+    let unsorted = "/v1/admin/budgets?sort_by=utilization";
+    service.get(unsorted, &[admin()]).await.refused(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn a_tenants_key_sees_its_own_budgets_within_its_filter() {
+    let service = Service::new();
+    with_budgets(&service, &["tenant:acme/agent:bot"]).await;
+    let own = service.get("/v1/admin/budgets", &[acme()]).await;
+    assert_eq!(names(&own, "ledgers", "scope"), ["tenant:acme", "tenant:acme/agent:bot"]);
+    let bot = [("x-cycles-api-key", "cyc_test_bot")];
+    let filtered = service.get("/v1/admin/budgets", &bot).await;
+    assert_eq!(names(&filtered, "ledgers", "scope"), ["tenant:acme/agent:bot"]);
+    let foreign = "/v1/admin/budgets?tenant_id=other";
+    service.get(foreign, &[acme()]).await.refused(403, "FORBIDDEN");
+    let reader = [("x-cycles-api-key", "cyc_test_reader")];
+    service.get("/v1/admin/budgets", &reader).await.refused(403, "INSUFFICIENT_PERMISSIONS");
+}
+
+#[tokio::test]
+async fn tenants_are_listed_for_the_operator_only() {
+    let service = Service::new();
+    let reply = service.get("/v1/admin/tenants", &[admin()]).await;
+    assert_eq!(names(&reply, "tenants", "tenant_id"), ["acme", "other"]);
+    let reply = service.get("/v1/admin/tenants?search=OTH&status=ACTIVE", &[admin()]).await;
+    assert_eq!(names(&reply, "tenants", "tenant_id"), ["other"]);
+    service.get("/v1/admin/tenants", &[acme()]).await.refused(401, "UNAUTHORIZED");
+    service.get("/v1/admin/tenants?status=OPEN", &[admin()]).await.refused(400, "INVALID_REQUEST");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_listed_without_its_secret_and_refused_for_good() {
+    let service = Service::new();
+    let keys = service.get("/v1/admin/api-keys?tenant_id=acme", &[admin()]).await;
+    assert_eq!(names(&keys, "keys", "name"), ["default", "reader", "bot"]);
+    assert!(!keys.body.to_string().contains("cyc_test_acme"), "{keys:?}");
+    let id = keys.body["keys"][0]["key_id"].as_str().unwrap().to_owned();
+
+    let balances = "/v1/balances?tenant=acme";
+    assert_eq!(service.get(balances, &[acme()]).await.status, 200);
+    let path = format!("/v1/admin/api-keys/{id}?reason=leaked");
+    let revoked = service.send(Method::DELETE, &path, &[admin()], "").await;
+    assert_eq!(
+        (revoked.status.as_u16(), &revoked.body["status"], &revoked.body["revoked_reason"]),
+        (200, &json!("REVOKED"), &json!("leaked"))
+    );
+    assert_ne!(revoked.body["revoked_at"], Value::Null);
+    service.get(balances, &[acme()]).await.refused(401, "UNAUTHORIZED");
+
+    service.send(Method::DELETE, &path, &[admin()], "").await.refused(409, "INVALID_REQUEST");
+    let missing = "/v1/admin/api-keys/key_none";
+    service.send(Method::DELETE, missing, &[admin()], "").await.refused(404, "NOT_FOUND");
+    let listed = service.get("/v1/admin/api-keys?status=REVOKED", &[admin()]).await;
+    assert_eq!(names(&listed, "keys", "key_id"), [id]);
+}
