@@ -1,22 +1,51 @@
 //! What the program can do: one file per subcommand.
 
+mod budget;
+mod completions;
+mod config;
+mod doctor;
+mod key;
+mod pages;
+mod reservation;
 mod serve;
+mod tenant;
 
-use clap::Subcommand;
+use clap::{ArgMatches, Subcommand};
 
 use crate::failure::Failure;
+use crate::settings::SettingsFile;
 
 /// A subcommand with its arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    Doctor(doctor::Doctor),
+    Budget(budget::Budget),
+    Tenant(tenant::Tenant),
+    Key(key::Key),
+    Reservation(reservation::Reservation),
+    Config(config::Config),
+    Completions(completions::Completions),
 }
 
 impl Command {
-    /// Does it.
-    pub(crate) fn run(self) -> Result<(), Failure> {
+    /// Does it. `matches` and `file` tell where settings came from.
+    pub(crate) fn run(self, matches: &ArgMatches, file: &SettingsFile) -> Result<(), Failure> {
         match self {
             Self::Serve(serve) => serve.run(),
+            Self::Doctor(doctor) => wait(doctor.run()),
+            Self::Budget(budget) => wait(budget.run()),
+            Self::Tenant(tenant) => wait(tenant.run()),
+            Self::Key(key) => wait(key.run()),
+            Self::Reservation(reservation) => wait(reservation.run()),
+            Self::Config(config) => config.run(matches, file),
+            Self::Completions(completions) => completions.run(),
         }
     }
+}
+
+/// Runs a command that asks a server.
+fn wait(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command)
 }

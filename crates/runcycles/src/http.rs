@@ -1,5 +1,6 @@
 //! The authority over HTTP.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -311,11 +312,34 @@ fn check(authority: &Inner) -> Result<(), Error> {
     }
 }
 
+fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
+    check(authority)?;
+    connect(&authority.base_url, &authority.config, &authority.certificates)
+}
+
+/// The HTTP client that `config` asks for, for requests that no operation of the
+/// contract makes, like provisioning. Certificate authorities in `ca_file` are
+/// trusted besides the platform's. The key is not part of it.
+///
+/// # Errors
+/// Kind `Config`, naming the base URL, the file or the setting.
+pub fn http_client(
+    config: &CyclesConfig,
+    ca_file: Option<&Path>,
+) -> Result<reqwest::Client, Error> {
+    let base_url = base_url::trimmed(&config.base_url);
+    base_url::check(&base_url)?;
+    let certificates = Certificates { file: ca_file.map(Path::to_owned), pem: Vec::new() };
+    connect(&base_url, config, &certificates)
+}
+
 /// Platform roots, or the bundled ones where the machine has none, as slim
 /// containers do (decision: TLS).
-fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
-    let Inner { base_url, config, certificates, .. } = authority;
-    check(authority)?;
+fn connect(
+    base_url: &str,
+    config: &CyclesConfig,
+    certificates: &Certificates,
+) -> Result<reqwest::Client, Error> {
     let builder = || {
         reqwest::Client::builder()
             .connect_timeout(config.connect_timeout)

@@ -76,7 +76,7 @@ pub use config::CyclesConfig;
 pub use error::{Error, ErrorReport, TransportError};
 pub use guard::{Begun, ReservationGuard};
 pub use heartbeat::{HeartbeatDisposition, HeartbeatFailure};
-pub use http::HttpAuthority;
+pub use http::{HttpAuthority, http_client};
 pub use journal::{JournalStats, JournalSync};
 pub use lease::{HeartbeatPolicy, Lease, LeaseLost};
 pub use lifecycle::{GuardContext, GuardedError, WithCyclesConfig, with_cycles};

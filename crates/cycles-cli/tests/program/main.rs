@@ -2,5 +2,9 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod config;
+mod doctor;
+mod provisioning;
+mod reservations;
 mod serve;
 mod support;

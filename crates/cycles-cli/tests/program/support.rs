@@ -31,7 +31,7 @@ pub(crate) fn cycles(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG");
+    command.env_remove("RUST_LOG").env_remove("HOME").env_remove("XDG_CONFIG_HOME");
     command
 }
 
@@ -95,4 +95,74 @@ pub(crate) async fn exchange(
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+/// A server with the seed, for commands that ask one.
+pub(crate) struct Server {
+    _child: Child,
+    pub(crate) base_url: String,
+}
+
+pub(crate) const ADMIN_KEY: &str = "boss";
+pub(crate) const ACME_KEY: &str = "cyc_test_acme";
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::seeded("seed.yaml", SEED).await
+    }
+
+    pub(crate) async fn seeded(name: &str, seed: &str) -> Self {
+        let seed = file(name, seed);
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--seed", seed.to_str().unwrap()];
+        let mut command = cycles(&arguments);
+        command.env("CYCLES_ADMIN_API_KEY", ADMIN_KEY).env("RUST_LOG", "off");
+        let (child, ready) = serving(&mut command).await;
+        Self { _child: child, base_url: ready["base_url"].as_str().unwrap().to_owned() }
+    }
+
+    /// The program, told of the server and nothing else.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = cycles(arguments);
+        command.env("CYCLES_BASE_URL", &self.base_url);
+        command
+    }
+
+    /// Runs a command as the operator, which must succeed; answers stdout.
+    pub(crate) async fn operator(&self, arguments: &[&str]) -> String {
+        let mut command = self.command(arguments);
+        done(ended(command.env("CYCLES_ADMIN_API_KEY", ADMIN_KEY)).await)
+    }
+
+    /// As [`operator`](Self::operator), with `--json`.
+    pub(crate) async fn operator_json(&self, arguments: &[&str]) -> Value {
+        let arguments = [arguments, &["--json"]].concat();
+        serde_json::from_str(&self.operator(&arguments).await).expect("it writes JSON")
+    }
+
+    /// Runs a command with a key, which must succeed; answers stdout.
+    pub(crate) async fn tenant(&self, key: &str, arguments: &[&str]) -> String {
+        let mut command = self.command(arguments);
+        done(ended(command.env("CYCLES_API_KEY", key)).await)
+    }
+
+    /// Reserves so many tokens of acme; answers the id.
+    pub(crate) async fn reserve(&self, amount: i64) -> String {
+        let body = serde_json::json!({
+            "idempotency_key": format!("k{amount}"),
+            "subject": {"tenant": "acme"},
+            "action": {"kind": "llm.completion", "name": "m"},
+            "estimate": {"unit": "TOKENS", "amount": amount},
+        });
+        let place = ("POST", "/v1/reservations");
+        let key = ("x-cycles-api-key", ACME_KEY);
+        let answer = exchange(&self.base_url, place, key, &body.to_string()).await;
+        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        body["reservation_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+}
+
+#[track_caller]
+fn done((code, stdout, stderr): (Option<i32>, String, String)) -> String {
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    stdout
 }

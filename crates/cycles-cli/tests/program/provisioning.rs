@@ -1,0 +1,101 @@
+//! Tenants, keys and budgets from nothing, and what is refused.
+
+use serde_json::json;
+
+use crate::support::{ADMIN_KEY, Server, cycles, ended, output};
+
+#[tokio::test]
+async fn from_nothing_to_an_agent_that_may_spend() {
+    let server = Server::seeded("empty.yaml", "tenants: []\n").await;
+    server.operator(&["tenant", "create", "corp", "--name", "Corp"]).await;
+    let tenants = server.operator(&["tenant", "list"]).await;
+    assert!(tenants.contains("corp") && tenants.contains("ACTIVE"), "{tenants}");
+
+    let budget = server.operator(&["budget", "create", "tenant:corp", "$10"]).await;
+    assert!(budget.contains("tenant:corp") && budget.contains("$10.00"), "{budget}");
+    server.operator(&["budget", "create", "tenant:corp/agent:bot", "500 tokens"]).await;
+
+    let key = server.operator_json(&["key", "create", "corp", "--name", "bot"]).await;
+    let secret = key["key_secret"].as_str().unwrap();
+    let own = server.tenant(secret, &["budget", "list"]).await;
+    assert_eq!(own.lines().count(), 3, "{own}");
+
+    let well = server.tenant(secret, &["doctor"]).await;
+    assert!(well.contains("tenant corp") && well.contains("is allowed"), "{well}");
+}
+
+#[tokio::test]
+async fn a_budget_is_funded_frozen_and_let_go() {
+    let server = Server::start().await;
+    let fund = ["budget", "fund", "tenant:acme", "500 tokens", "--idempotency-key", "f"];
+    for _ in 0..2 {
+        let funded = server.operator_json(&fund).await;
+        assert_eq!(funded["new_allocated"]["amount"], 1500, "a repeated key funds once");
+    }
+    let repaid = ["budget", "fund", "tenant:acme", "700 tokens", "--operation", "reset-spent"];
+    assert!(server.operator(&repaid).await.contains("1500 TOKENS  700 TOKENS"));
+
+    let freeze = ["budget", "freeze", "tenant:acme", "--unit", "tokens", "--reason", "incident"];
+    assert!(server.operator(&freeze).await.contains("FROZEN"));
+    let mut again = server.command(&freeze);
+    let (code, stdout, stderr) = ended(again.env("CYCLES_ADMIN_API_KEY", ADMIN_KEY)).await;
+    assert_eq!((code, stdout.as_str()), (Some(3), ""));
+    assert!(stderr.contains("INVALID_REQUEST") && stderr.contains("FROZEN"), "{stderr}");
+
+    let frozen = server.operator_json(&["budget", "list", "--status", "frozen"]).await;
+    assert_eq!(frozen.as_array().unwrap().len(), 1);
+    server.operator(&["budget", "unfreeze", "tenant:acme", "--unit", "tokens"]).await;
+    let shown = server.operator_json(&["budget", "show", "tenant:acme", "--unit", "tokens"]).await;
+    assert_eq!(shown["status"], "ACTIVE");
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused() {
+    let server = Server::start().await;
+    let keys = server.operator_json(&["key", "list", "--tenant", "acme"]).await;
+    let id = keys[0]["key_id"].as_str().unwrap();
+    let revoked = server.operator(&["key", "revoke", id, "--reason", "leaked & gone"]).await;
+    assert!(revoked.contains("REVOKED"), "{revoked}");
+    let listed = server.operator_json(&["key", "list", "--status", "revoked"]).await;
+    assert_eq!(listed[0]["revoked_reason"], json!("leaked & gone"));
+    let mut command = server.command(&["budget", "list"]);
+    let (code, _, stderr) = ended(command.env("CYCLES_API_KEY", "cyc_test_acme")).await;
+    assert_eq!(code, Some(3));
+    assert!(stderr.contains("UNAUTHORIZED") && stderr.contains("cycles doctor"), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_with_what_to_do() {
+    for (arguments, says) in [
+        (&["budget", "create", "acme", "$1", "--admin-key", "k"][..], "scope"),
+        (&["budget", "create", "tenant:acme", "1.5 tokens"], "50000 tokens"),
+        (&["budget", "create", "tenant:acme"], "<ALLOCATED>"),
+        (&["budget", "list", "--unit", "euros"], "USD_MICROCENTS"),
+        (&["budget", "list"], "CYCLES_ADMIN_API_KEY"),
+        (&["tenant", "list"], "CYCLES_ADMIN_API_KEY"),
+        (&["reservation", "list", "--admin-key", "k"], "--tenant"),
+        (&["tenant", "list", "--base-url", "ftp://x", "--admin-key", "k"], "http://"),
+        (&["tenant", "list", "--admin-key", "a\nb"], "line end"),
+        (
+            &["tenant", "list", "--ca-file", "/no/such.pem", "--base-url", "https://x"],
+            "/no/such.pem",
+        ),
+        (&["tenant", "list", "--read-timeout-ms", "0"], "read-timeout-ms"),
+    ] {
+        let (code, stdout, stderr) = output(arguments).await;
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(says), "{arguments:?}: {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_exit_code_4() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base_url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let (code, stdout, stderr) =
+        ended(cycles(&["tenant", "list", "--admin-key", "k"]).env("CYCLES_BASE_URL", &base_url))
+            .await;
+    assert_eq!((code, stdout.as_str()), (Some(4), ""), "{stderr}");
+    assert!(stderr.contains(&base_url) && stderr.contains("cycles serve"), "{stderr}");
+}
