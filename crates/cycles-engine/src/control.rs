@@ -12,8 +12,9 @@ mod tenants;
 use cycles_protocol::control::{
     ApiKey, ApiKeyCreateRequest, ApiKeyCreateResponse, ApiKeyListParams, ApiKeyListResponse,
     AuditLogListResponse, AuditLogParams, BudgetCreateRequest, BudgetFundingRequest,
-    BudgetFundingResponse, BudgetLedger, BudgetListParams, BudgetListResponse, BudgetRef, Created,
-    Policy, PolicyCreateRequest, Tenant, TenantCreateRequest, TenantListParams, TenantListResponse,
+    BudgetFundingResponse, BudgetLedger, BudgetListParams, BudgetListResponse, BudgetPeriod,
+    BudgetRef, Created, Policy, PolicyCreateRequest, Tenant, TenantCreateRequest, TenantListParams,
+    TenantListResponse,
 };
 use cycles_protocol::{Control, Error, Principal};
 
@@ -59,6 +60,14 @@ impl Control for Engine {
 
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {
         self.set_budget_frozen_now(budget, frozen)
+    }
+
+    fn set_budget_period(
+        &self,
+        budget: &BudgetRef,
+        period: Option<BudgetPeriod>,
+    ) -> Result<BudgetLedger, Error> {
+        self.set_budget_period_now(budget, period)
     }
 
     fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error> {

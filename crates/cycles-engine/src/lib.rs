@@ -11,6 +11,7 @@
 
 mod access;
 mod authority;
+mod calendar;
 mod control;
 mod cursor;
 mod engine;

@@ -6,7 +6,7 @@ mod retention;
 
 use std::fmt;
 
-use cycles_protocol::control::{BudgetStatus, TenantStatus};
+use cycles_protocol::control::{BudgetPeriod, BudgetStatus, TenantStatus};
 use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +138,9 @@ pub struct SeedBudget {
     /// Caps of whatever draws on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caps: Option<SeedCaps>,
+    /// Lets it start anew, every so often, with what is allocated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<BudgetPeriod>,
 }
 
 /// Why a seed cannot be used: names the line and column, or the entry.

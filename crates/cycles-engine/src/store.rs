@@ -3,6 +3,7 @@
 mod audit;
 mod budgets;
 mod keys;
+mod periods;
 mod policies;
 mod replays;
 mod reservations;
@@ -13,6 +14,7 @@ mod work;
 pub(crate) use audit::{Audit, Row as AuditRow};
 pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
 pub(crate) use keys::{ApiKey, KeyHash, Keys};
+pub(crate) use periods::Periods;
 pub(crate) use policies::{PolicyRow, PolicyTable};
 pub(crate) use replays::{Endpoint, ReplayKey, Replays, Stored, mismatch};
 pub(crate) use reservations::{Record, Reservations, Settled, Settlement};

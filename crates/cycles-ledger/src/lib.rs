@@ -14,7 +14,7 @@
 //! [`event`], [`expire`], [`fund`]. What they share: [`admission`] says in which
 //! order reasons to refuse count, [`overage`] what is charged, [`policy`] whose
 //! word holds. After a decision, [`caps`] says within which limits the work may
-//! go on, and [`shortage`] when asking again may help.
+//! go on, [`period`] what a budget's next period starts with, and [`shortage`] when asking again may help.
 
 pub mod admission;
 pub mod budget;
@@ -26,6 +26,7 @@ pub mod expire;
 pub mod extend;
 pub mod fund;
 pub mod overage;
+pub mod period;
 pub mod policy;
 pub mod refusal;
 pub mod release;

@@ -6,6 +6,7 @@ mod audit;
 mod budget;
 mod funding;
 mod listing;
+mod period;
 mod policy;
 mod scope_pattern;
 mod tenant;
@@ -25,6 +26,7 @@ pub use listing::{
     ApiKeyListParams, ApiKeyListResponse, BudgetListParams, BudgetListResponse, TenantListParams,
     TenantListResponse,
 };
+pub use period::{BudgetPeriod, PeriodLength, RolloverPolicy};
 pub use policy::{Policy, PolicyCreateRequest, PolicyStatus, RateLimits, ReservationTtlOverride};
 pub use scope_pattern::{ScopePattern, Specificity};
 pub use tenant::{Tenant, TenantCreateRequest, TenantStatus};
@@ -90,6 +92,18 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// # Errors
     /// `INVALID_REQUEST` (409) when it is so already, or closed.
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error>;
+
+    /// Lets a budget start anew every so often, with what is allocated to it
+    /// now; `None` ends that. What was spent in the running period stays spent.
+    ///
+    /// # Errors
+    /// `BUDGET_NOT_FOUND`, `BUDGET_CLOSED`; `INVALID_REQUEST` for a time zone
+    /// that does not exist.
+    fn set_budget_period(
+        &self,
+        budget: &BudgetRef,
+        period: Option<BudgetPeriod>,
+    ) -> Result<BudgetLedger, Error>;
 
     /// Lists tenants by id.
     ///

@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::{BoxError, Router};
 use cycles_protocol::{Authority, BoxFuture, Control, Random};
 use tower_service::Service;
 
 use crate::auth::AdminKey;
 use crate::check::{AnswerCheck, Checking};
+use crate::decisions::Decisions;
 use crate::governance::{self, Provisioning};
 use crate::{Unanswered, context, health, missing, runtime};
 
@@ -28,6 +29,7 @@ struct Parts {
     admin_key: AdminKey,
     random: Arc<dyn Random>,
     unanswered: Unanswered,
+    decisions: Option<Arc<Decisions>>,
 }
 
 impl AppState {
@@ -41,7 +43,17 @@ impl AppState {
         random: Arc<dyn Random>,
     ) -> Self {
         let unanswered = Unanswered::default();
-        Self(Arc::new(Parts { authority, control, admin_key, random, unanswered }))
+        let decisions = None;
+        Self(Arc::new(Parts { authority, control, admin_key, random, unanswered, decisions }))
+    }
+
+    pub(crate) fn with_decisions(mut self, decisions: Option<Arc<Decisions>>) -> Self {
+        Arc::make_mut(&mut self.0).decisions = decisions;
+        self
+    }
+
+    pub(crate) fn decisions(&self) -> Option<&Decisions> {
+        self.0.decisions.as_deref()
     }
 
     pub(crate) fn when_unanswered(mut self, unanswered: Unanswered) -> Self {
@@ -154,9 +166,9 @@ impl App {
 
 fn governance_plane() -> Router<AppState> {
     use Provisioning::{
-        CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, FreezeBudget, FundBudget,
-        ListApiKeys, ListAuditLogs, ListBudgets, ListTenants, LookupBudget, RevokeApiKey,
-        UnfreezeBudget,
+        CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, EndBudgetPeriods, FreezeBudget,
+        FundBudget, ListApiKeys, ListAuditLogs, ListBudgets, ListDecisions, ListTenants,
+        LookupBudget, RevokeApiKey, SetBudgetPeriod, UnfreezeBudget,
     };
     let on = |provisioning: Provisioning| {
         move |State(app): State<AppState>, request: Request| {
@@ -173,6 +185,8 @@ fn governance_plane() -> Router<AppState> {
         .route("/v1/admin/budgets/freeze", only_post(FreezeBudget))
         .route("/v1/admin/budgets/unfreeze", only_post(UnfreezeBudget))
         .route("/v1/admin/budgets/lookup", get(on(LookupBudget)))
+        .route("/v1/x-cycles/budgets/period", put(on(SetBudgetPeriod)).delete(on(EndBudgetPeriods)))
+        .route("/v1/x-cycles/decisions", get(on(ListDecisions)))
         .route("/v1/admin/policies", only_post(CreatePolicy))
         .route("/v1/admin/audit/logs", get(on(ListAuditLogs)))
 }

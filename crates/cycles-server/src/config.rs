@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cycles_engine::Engine;
 use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, UniqueIds};
 
-use crate::{AdminKey, AnswerCheck};
+use crate::{AdminKey, AnswerCheck, Observer};
 
 /// What to serve, and where: on a free port of 127.0.0.1 unless told otherwise.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct ServerConfig {
     pub(crate) sweep: Option<Engine>,
     pub(crate) check: Option<Arc<dyn AnswerCheck>>,
     pub(crate) unanswered: Unanswered,
+    pub(crate) observers: Vec<Arc<dyn Observer>>,
+    pub(crate) decisions: bool,
 }
 
 /// What a server does with a request to which the authority gave no valid answer.
@@ -53,6 +55,8 @@ impl ServerConfig {
             sweep: None,
             check: None,
             unanswered: Unanswered::default(),
+            observers: Vec::new(),
+            decisions: false,
         }
     }
 
@@ -113,6 +117,20 @@ impl ServerConfig {
     #[must_use]
     pub fn unanswered(mut self, unanswered: Unanswered) -> Self {
         self.unanswered = unanswered;
+        self
+    }
+
+    /// Tells `observer` of every decision, once it is answered.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observers.push(observer);
+        self
+    }
+
+    /// Remembers the newest decisions, for `GET /v1/x-cycles/decisions`.
+    #[must_use]
+    pub fn decisions(mut self) -> Self {
+        self.decisions = true;
         self
     }
 }

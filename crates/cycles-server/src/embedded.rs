@@ -10,8 +10,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::decisions::Decisions;
 use crate::listener::{self, until};
-use crate::{AdminKey, AppState, ServerConfig, app, limits};
+use crate::observe::Observed;
+use crate::{AdminKey, AppState, Observer, ServerConfig, app, limits};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +60,15 @@ impl EmbeddedServer {
             admin_listener.as_ref().map_or(Ok(base_url.clone()), |tcp| url(tcp, config.listen))?;
 
         let (stop, stopped) = watch::channel(false);
-        let state =
-            AppState::new(config.authority, config.control, config.admin_key, config.random)
-                .when_unanswered(config.unanswered);
+        let mut observers = config.observers;
+        let decisions = config.decisions.then(|| {
+            Arc::new(Decisions::new(Arc::clone(&config.clock), Arc::clone(&config.control)))
+        });
+        observers.extend(decisions.clone().map(|decisions| decisions as Arc<dyn Observer>));
+        let authority = Observed::by(observers, config.authority);
+        let state = AppState::new(authority, config.control, config.admin_key, config.random)
+            .when_unanswered(config.unanswered)
+            .with_decisions(decisions);
         let app = app(state).checked_by(config.check);
         let serve = |tcp| Task::spawn(listener::serve(tcp, app.clone(), stopped.clone()));
         let mut tasks: Vec<_> =

@@ -20,7 +20,9 @@ use crate::auth::Accepts;
 use crate::{answer, body, context, query};
 
 mod access;
+mod decisions;
 mod listings;
+mod periods;
 
 /// What can be provisioned over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,9 @@ pub(crate) enum Provisioning {
     ListApiKeys,
     RevokeApiKey,
     ListBudgets,
+    SetBudgetPeriod,
+    EndBudgetPeriods,
+    ListDecisions,
 }
 
 /// Answers one provisioning request.
@@ -79,6 +84,9 @@ impl Exchange<'_> {
             Provisioning::ListApiKeys => self.list_api_keys(),
             Provisioning::RevokeApiKey => self.revoke_api_key(),
             Provisioning::ListBudgets => self.list_budgets(),
+            Provisioning::SetBudgetPeriod => self.set_budget_period().await,
+            Provisioning::EndBudgetPeriods => self.end_budget_periods(),
+            Provisioning::ListDecisions => self.list_decisions(),
         }
     }
 
@@ -176,6 +184,7 @@ const fn accepts(provisioning: Provisioning) -> Accepts {
         | Provisioning::FundBudget
         | Provisioning::LookupBudget
         | Provisioning::ListBudgets
+        | Provisioning::ListDecisions
         | Provisioning::CreatePolicy => Accepts::Either,
         _ => Accepts::Admin,
     }

@@ -33,3 +33,9 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 /// Between two sweeps for expired reservations.
 /// reference: `cycles.expiry.interval-ms`
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Decisions that are remembered; a kilobyte each, more or less.
+pub(crate) const DECISIONS_MAX: usize = 10_000;
+
+/// Decisions in one answer.
+pub(crate) const DECISIONS_PAGE: usize = 100;

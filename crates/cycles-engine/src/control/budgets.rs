@@ -5,13 +5,20 @@ use std::sync::Arc;
 use cycles_ledger::budget::Opening;
 use cycles_ledger::{Budget, CapsRule, Refusal};
 use cycles_protocol::control::{
-    BudgetCreateRequest, BudgetLedger, BudgetRef, BudgetStatus, TenantStatus,
+    BudgetCreateRequest, BudgetLedger, BudgetPeriod, BudgetRef, BudgetStatus, TenantStatus,
 };
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Amount, Error, ErrorCode, SignedAmount, Unit, scope};
 
-use crate::store::{BudgetId, BudgetRow, Tenant, TenantState};
+use crate::store::{BudgetId, BudgetRow, Periods, Tenant, TenantState};
 use crate::{Engine, ids, time};
+
+/// What a seed says of a budget and the spec's request cannot.
+#[derive(Debug, Default)]
+pub(super) struct Beyond {
+    pub(super) caps: Option<CapsRule>,
+    pub(super) period: Option<BudgetPeriod>,
+}
 
 impl Engine {
     pub(super) fn create_budget_now(
@@ -35,7 +42,7 @@ impl Engine {
             overage_policy: request.commit_overage_policy,
             ..Opening::of(request.allocated.amount)
         };
-        self.add_budget(&tenant, &scope, request.unit, opening, None)
+        self.add_budget(&tenant, &scope, request.unit, opening, Beyond::default())
     }
 
     /// Adds a budget at a canonical scope of `tenant`.
@@ -45,19 +52,22 @@ impl Engine {
         scope: &str,
         unit: Unit,
         opening: Opening,
-        caps: Option<CapsRule>,
+        beyond: Beyond,
     ) -> Result<BudgetLedger, Error> {
         let (mut state, now) = self.turn(tenant)?;
         let scopes = [scope.to_owned()];
         let budget =
             Budget::open(opening).map_err(|refusal| state.refuse(refusal, &scopes, unit))?;
+        let granted = budget.allocated();
+        let periods = beyond.period.map(|period| Periods::new(period, granted, now)).transpose()?;
         let row = BudgetRow {
             scope: Arc::from(scope),
             unit,
             ledger_id: format!("ldg_{}", ids::random(&**self.random()).simple()),
             created_at: now,
             budget,
-            caps,
+            caps: beyond.caps,
+            periods,
         };
         match state.budgets.insert(row) {
             Some(id) => Ok(ledger(&tenant.id, state.budgets.row(id))),
@@ -86,6 +96,31 @@ impl Engine {
             let before = state.budgets.row(id).budget;
             let after = before.frozen(frozen).map_err(|_| wrong_status(budget, before.status()))?;
             state.budgets.set(id, after);
+            Ok(ledger(&state.record.tenant_id, state.budgets.row(id)))
+        })
+    }
+
+    pub(super) fn set_budget_period_now(
+        &self,
+        budget: &BudgetRef,
+        period: Option<BudgetPeriod>,
+    ) -> Result<BudgetLedger, Error> {
+        self.on_budget(budget, |state, id, now| {
+            if state.record.status == TenantStatus::Closed {
+                return Err(tenant_closed(&state.record.tenant_id));
+            }
+            let before = state.budgets.row(id).budget;
+            if before.status() == BudgetStatus::Closed {
+                let refusal = Refusal::BudgetClosed { scope: 0 };
+                return Err(state.refuse(
+                    refusal,
+                    std::slice::from_ref(&budget.scope),
+                    budget.unit,
+                ));
+            }
+            let granted = before.allocated();
+            let periods = period.map(|period| Periods::new(period, granted, now)).transpose()?;
+            state.budgets.set_periods(id, periods);
             Ok(ledger(&state.record.tenant_id, state.budgets.row(id)))
         })
     }
@@ -140,7 +175,8 @@ fn wrong_status(budget: &BudgetRef, status: BudgetStatus) -> Error {
 
 /// A budget as the governance plane shows it.
 pub(super) fn ledger(tenant: &str, row: &BudgetRow) -> BudgetLedger {
-    let BudgetRow { budget, unit, .. } = row;
+    let BudgetRow { budget, unit, periods, .. } = row;
+    let periods = periods.as_ref();
     let amount = |amount| Amount::new(*unit, amount);
     BudgetLedger {
         ledger_id: row.ledger_id.clone(),
@@ -156,6 +192,9 @@ pub(super) fn ledger(tenant: &str, row: &BudgetRow) -> BudgetLedger {
         overdraft_limit: amount(budget.overdraft_limit()),
         is_over_limit: budget.is_over_limit(),
         commit_overage_policy: budget.overage_policy(),
+        rollover_policy: periods.map(|periods| periods.asked.rollover()),
+        period_start: periods.map(|periods| time::iso(periods.current.start)),
+        period_end: periods.map(|periods| time::iso(periods.current.end)),
         status: budget.status(),
         created_at: time::iso(row.created_at),
     }

@@ -2,7 +2,9 @@
 
 use cycles_ledger::{Funding, Refusal, UnitSet, fund};
 use cycles_protocol::canonical::payload_hash;
-use cycles_protocol::control::{BudgetFundingRequest, BudgetFundingResponse, BudgetRef};
+use cycles_protocol::control::{
+    BudgetFundingRequest, BudgetFundingResponse, BudgetRef, FundingOperation,
+};
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Amount, Error, SignedAmount};
 
@@ -43,6 +45,10 @@ impl Engine {
             let after = fund::fund(&state.settings, before, &funding)
                 .map_err(|refusal| state.refuse(refusal, &scopes, unit))?;
             state.budgets.set(id, after);
+            if matches!(request.operation, FundingOperation::Reset | FundingOperation::ResetSpent) {
+                // Credits and debits are of this period only.
+                state.budgets.set_granted(id, after.allocated());
+            }
             let amount = |amount| Amount::new(unit, amount);
             let answer = BudgetFundingResponse {
                 operation: request.operation,

@@ -12,6 +12,7 @@ use cycles_protocol::strict::Validate;
 use cycles_protocol::{CommitOveragePolicy, Error, Principal, Unit, limits as wire, scope};
 
 use super::api_keys::{SHOWN_PREFIX, permissions};
+use super::budgets;
 use super::policies::Beyond;
 use crate::seed::{Seed, SeedBudget, SeedCaps, SeedError, SeedKey, SeedPolicy, SeedTenant};
 use crate::store::ApiKey;
@@ -168,7 +169,8 @@ impl Engine {
             Some(caps) => rule(caps)?,
             None => None,
         };
-        let added = self.add_budget(&tenant, &canonical, unit, opening, caps);
+        let beyond = budgets::Beyond { caps, period: budget.period.clone() };
+        let added = self.add_budget(&tenant, &canonical, unit, opening, beyond);
         added.map(|_| ()).map_err(|error| text(&error))
     }
 

@@ -57,16 +57,21 @@ impl Asked<'_> {
     }
 
     /// When enough of what others hold expires, unless they settle it or extend
-    /// it before. None where time alone does not help, and where the holds that
+    /// it before, or when the next period covers it. None where time alone does not help, and where the holds that
     /// expire first do not tell.
     fn retry_after_ms(&self, refusal: Refusal, state: &TenantState) -> Option<i64> {
         let Refusal::BudgetExceeded { requested, .. } = refusal else { return None };
-        let holds = state.reservations.by_expiry().take(limits::HINT_HOLDS_MAX);
-        let holds = holds.map(|record| Hold {
-            on: self.slots.shared(&record.slots),
-            estimate: record.reservation.estimate,
-            settles_until: record.reservation.settles_until(),
-        });
-        shortage::wait_ms(&state.budgets.load(self.slots), requested, holds, self.now)
+        let of_holds = || {
+            let holds = state.reservations.by_expiry().take(limits::HINT_HOLDS_MAX);
+            let holds = holds.map(|record| Hold {
+                on: self.slots.shared(&record.slots),
+                estimate: record.reservation.estimate,
+                settles_until: record.reservation.settles_until(),
+            });
+            shortage::wait_ms(&state.budgets.load(self.slots), requested, holds, self.now)
+        };
+        let of_periods = state.budgets.covers_from(self.slots, requested);
+        let of_periods = of_periods.map(|at| at.saturating_sub(self.now).max(0));
+        of_holds().into_iter().chain(of_periods).min()
     }
 }

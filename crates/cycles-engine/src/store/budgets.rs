@@ -7,7 +7,7 @@ use cycles_ledger::{Budget, Budgets, CapsRule, MAX_SCOPES, ScopeSet, UnitSet};
 use cycles_protocol::{Amount, Balance, SignedAmount, Unit};
 use hashbrown::HashMap;
 
-use super::Amounts;
+use super::{Amounts, Periods};
 
 /// One budget and what names it.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct BudgetRow {
     pub(crate) created_at: i64,
     pub(crate) budget: Budget,
     pub(crate) caps: Option<CapsRule>,
+    pub(crate) periods: Option<Periods>,
 }
 
 /// Where a budget stands in its tenant's table; budgets are never removed.
@@ -58,10 +59,18 @@ impl Slots {
 }
 
 /// All budgets of a tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BudgetTable {
     rows: Vec<BudgetRow>,
     by_scope: HashMap<Arc<str>, ByUnit>,
+    /// No budget's period ends before this moment.
+    next_period: i64,
+}
+
+impl Default for BudgetTable {
+    fn default() -> Self {
+        Self { rows: Vec::new(), by_scope: HashMap::new(), next_period: i64::MAX }
+    }
 }
 
 type ByUnit = [Option<BudgetId>; Unit::ALL.len()];
@@ -81,7 +90,47 @@ impl BudgetTable {
         }
         *slot = Some(id);
         self.rows.push(row);
+        self.note_period(id);
         Some(id)
+    }
+
+    /// Gives a budget other periods, or none.
+    pub(crate) fn set_periods(&mut self, id: BudgetId, periods: Option<Periods>) {
+        self.rows[id.index()].periods = periods;
+        self.note_period(id);
+    }
+
+    /// What each period starts with from the next one on, if there are any.
+    pub(crate) fn set_granted(&mut self, id: BudgetId, granted: i64) {
+        if let Some(periods) = &mut self.rows[id.index()].periods {
+            periods.granted = granted;
+        }
+    }
+
+    fn note_period(&mut self, id: BudgetId) {
+        if let Some(periods) = &self.row(id).periods {
+            self.next_period = self.next_period.min(periods.current.end);
+        }
+    }
+
+    /// Begins every period that `now` lies in.
+    pub(crate) fn roll(&mut self, now: i64) {
+        if now < self.next_period {
+            return;
+        }
+        self.next_period = i64::MAX;
+        for index in 0..self.rows.len() {
+            let Some(id) = BudgetId::of(index) else { return };
+            let row = &self.rows[index];
+            let rolled = row.periods.as_ref().and_then(|periods| periods.roll(row.budget, now));
+            if let Some((current, budget)) = rolled {
+                if let Some(periods) = &mut self.rows[index].periods {
+                    periods.current = current;
+                }
+                self.set(id, budget);
+            }
+            self.note_period(id);
+        }
     }
 
     pub(crate) fn find(&self, scope: &str, unit: Unit) -> Option<BudgetId> {
@@ -112,6 +161,24 @@ impl BudgetTable {
     /// The snapshot that a command reads.
     pub(crate) fn load(&self, slots: &Slots) -> Budgets {
         Budgets::new(slots.0.map(|id| Some(self.row(id?).budget)))
+    }
+
+    /// From when on every budget covers `requested` because a period has begun,
+    /// if nothing else changes; none where time does not help.
+    pub(crate) fn covers_from(&self, slots: &Slots, requested: i64) -> Option<i64> {
+        let mut from = None;
+        for row in slots.ids().map(|id| self.row(id)) {
+            if row.budget.remaining() >= requested {
+                continue;
+            }
+            let periods = row.periods.as_ref()?;
+            let (_, next) = periods.roll(row.budget, periods.current.end)?;
+            if next.remaining() < requested {
+                return None;
+            }
+            from = from.max(Some(periods.current.end));
+        }
+        from
     }
 
     /// The caps that the budgets carry, with their positions.

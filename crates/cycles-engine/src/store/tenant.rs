@@ -90,10 +90,11 @@ fn settings(record: &TenantRecord) -> TenantSettings {
 }
 
 impl TenantState {
-    /// Makes time true before a command sees the state: what is due expires,
-    /// what is past its retention goes. Answers how many expired.
+    /// Makes time true before a command sees the state: periods begin, what is due
+    /// expires, what is past its retention goes. Answers how many expired.
     pub(crate) fn catch_up(&mut self, owners: &Owners, now: i64) -> usize {
         let mut expired = 0;
+        self.budgets.roll(now);
         while let Some(id) = self.reservations.next_due(now) {
             if self.expire(id, now).is_ok() {
                 expired += 1;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RolloverPolicy;
 use crate::error::Error;
 use crate::scope;
 use crate::strict::{self, Validate};
@@ -128,6 +129,15 @@ pub struct BudgetLedger {
     /// Overage policy of this budget, if it sets one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_overage_policy: Option<CommitOveragePolicy>,
+    /// What happens to what is left when the period ends, if it has periods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollover_policy: Option<RolloverPolicy>,
+    /// When the period began, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_start: Option<String>,
+    /// When it ends and the next begins, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_end: Option<String>,
     /// Where it stands.
     pub status: BudgetStatus,
     /// ISO 8601.

@@ -1,4 +1,4 @@
-//! What was provisioned, listed; and a key taken back.
+//! What was provisioned, listed; a key taken back; and budget periods.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -110,4 +110,28 @@ async fn a_revoked_key_is_listed_without_its_secret_and_refused_for_good() {
     service.send(Method::DELETE, missing, &[admin()], "").await.refused(404, "NOT_FOUND");
     let listed = service.get("/v1/admin/api-keys?status=REVOKED", &[admin()]).await;
     assert_eq!(names(&listed, "keys", "key_id"), [id]);
+}
+
+#[tokio::test]
+async fn a_budget_gets_periods_and_loses_them() {
+    let service = Service::new();
+    let path = "/v1/x-cycles/budgets/period?scope=tenant:acme&unit=TOKENS";
+    let put = |body: Value| {
+        let service = &service;
+        async move { service.send(Method::PUT, path, &[admin()], body.to_string()).await }
+    };
+    let month =
+        json!({"every": "MONTH", "time_zone": "Asia/Tokyo", "rollover_policy": "CAP_AT_ALLOCATED"});
+    let reply = put(month).await;
+    assert_eq!(
+        (reply.status.as_u16(), &reply.body["rollover_policy"]),
+        (200, &json!("CAP_AT_ALLOCATED"))
+    );
+    assert!(reply.body["period_end"].as_str().unwrap().ends_with("T15:00:00Z"), "{reply:?}");
+    put(json!({"every": "MONTH", "time_zone": "Tokyo/Asia"})).await.refused(400, "INVALID_REQUEST");
+    put(json!({"every": "MONTH", "timezone": "UTC"})).await.refused(400, "INVALID_REQUEST");
+    let reply = service.send(Method::DELETE, path, &[admin()], "").await;
+    assert_eq!((reply.status.as_u16(), &reply.body["period_end"]), (200, &Value::Null));
+    let refused = service.send(Method::PUT, path, &[acme()], "{}").await;
+    refused.refused(401, "UNAUTHORIZED");
 }

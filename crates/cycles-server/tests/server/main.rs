@@ -4,6 +4,7 @@
 mod audit;
 mod authentication;
 mod bad_input;
+mod decisions;
 mod embedded;
 mod hostile;
 mod http;

@@ -1,0 +1,51 @@
+//! The periods of a budget, and what they do to its amounts as time goes on.
+
+use cycles_ledger::{Budget, period};
+use cycles_protocol::Error;
+use cycles_protocol::control::BudgetPeriod;
+use cycles_protocol::strict::Validate;
+
+use crate::calendar::{Calendar, DateUnit, Period, zone};
+
+/// A budget's periods. Of these, only `granted` and the current period change.
+#[derive(Debug, Clone)]
+pub(crate) struct Periods {
+    /// As it was asked for.
+    pub(crate) asked: BudgetPeriod,
+    /// What each period starts with.
+    pub(crate) granted: i64,
+    /// The period that the amounts are of.
+    pub(crate) current: Period,
+    calendar: Calendar,
+}
+
+impl Periods {
+    /// Periods from `now` on. A rolling one starts now, a calendar one has begun.
+    ///
+    /// # Errors
+    /// `INVALID_REQUEST` naming the field that is wrong.
+    pub(crate) fn new(asked: BudgetPeriod, granted: i64, now: i64) -> Result<Self, Error> {
+        asked.validate()?;
+        let calendar = match DateUnit::of(asked.every) {
+            Some(unit) => Calendar::Dates(unit, zone(asked.time_zone.as_deref().unwrap_or("UTC"))?),
+            None => {
+                Calendar::Rolling { anchor: now, length_ms: asked.length_ms.unwrap_or(i64::MAX) }
+            }
+        };
+        let current =
+            calendar.at(now).ok_or_else(|| Error::internal("the clock is beyond the calendar"))?;
+        Ok(Self { asked, granted, current, calendar })
+    }
+
+    /// The periods and the budget at `now`, if another period has begun. A clock
+    /// that went back changes nothing.
+    pub(crate) fn roll(&self, budget: Budget, now: i64) -> Option<(Period, Budget)> {
+        if now < self.current.end {
+            return None;
+        }
+        let current = self.calendar.at(now)?;
+        let passed = u64::try_from(current.number - self.current.number).ok()?;
+        let budget = period::roll(budget, self.asked.rollover(), self.granted, passed);
+        Some((current, budget))
+    }
+}
