@@ -4,9 +4,12 @@ mod budget;
 mod completions;
 mod config;
 mod doctor;
+mod explain;
 mod key;
 mod pages;
 mod reservation;
+#[cfg(unix)]
+mod run;
 mod serve;
 mod tenant;
 
@@ -19,11 +22,14 @@ use crate::settings::SettingsFile;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    #[cfg(unix)]
+    Run(run::Run),
     Doctor(doctor::Doctor),
     Budget(budget::Budget),
     Tenant(tenant::Tenant),
     Key(key::Key),
     Reservation(reservation::Reservation),
+    Explain(explain::Explain),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -33,11 +39,14 @@ impl Command {
     pub(crate) fn run(self, matches: &ArgMatches, file: &SettingsFile) -> Result<(), Failure> {
         match self {
             Self::Serve(serve) => serve.run(),
+            #[cfg(unix)]
+            Self::Run(run) => run.run(),
             Self::Doctor(doctor) => wait(doctor.run()),
             Self::Budget(budget) => wait(budget.run()),
             Self::Tenant(tenant) => wait(tenant.run()),
             Self::Key(key) => wait(key.run()),
             Self::Reservation(reservation) => wait(reservation.run()),
+            Self::Explain(explain) => wait(explain.run()),
             Self::Config(config) => config.run(matches, file),
             Self::Completions(completions) => completions.run(),
         }

@@ -99,6 +99,12 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Writes a line to stderr, past any log.
+pub(crate) fn note(line: &str) {
+    // Nothing is left to do when stderr is closed.
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

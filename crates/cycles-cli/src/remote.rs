@@ -87,6 +87,16 @@ impl Remote {
         self.ask(who, Method::POST, path, query, Some(body)).await
     }
 
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        who: As,
+        path: &str,
+        query: Query<'_>,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.ask(who, Method::PUT, path, query, Some(body)).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(
         &self,
         who: As,

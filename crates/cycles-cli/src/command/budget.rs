@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use cycles_protocol::control::{
-    BudgetCreateRequest, BudgetFundingRequest, BudgetFundingResponse, BudgetLedger,
-    BudgetStatusTransitionRequest, FundingOperation,
+    BudgetCreateRequest, BudgetFundingRequest, BudgetFundingResponse, BudgetLedger, BudgetPeriod,
+    BudgetStatusTransitionRequest, FundingOperation, PeriodLength, RolloverPolicy,
 };
 use cycles_protocol::{CommitOveragePolicy, IdempotencyKey, Unit, scope};
 
@@ -28,8 +28,8 @@ pub(crate) struct Budget {
 const EXAMPLE: &str = "\
 Amounts are dollars (5, $5.00, 0.02) or integers with their unit (\"50000 tokens\").
 
-  cycles budget create tenant:acme '$100'
   cycles budget create tenant:acme/agent:bot '50000 tokens'
+  cycles budget create tenant:acme '$100' --every month --time-zone Europe/Berlin
   cycles budget fund tenant:acme '$20'
   cycles budget fund tenant:acme '$100' --operation reset-spent
   cycles budget list --scope-prefix tenant:acme
@@ -54,6 +54,20 @@ enum Action {
         /// What happens when work costs more than its reservation.
         #[arg(long, value_enum)]
         overage_policy: Option<Overage>,
+        #[command(flatten)]
+        renewal: Renewal,
+    },
+    /// Let a budget start anew every so often, with what is allocated now.
+    ///
+    /// What was spent in the running period stays spent. Needs the admin key.
+    Period {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        renewal: Renewal,
+        /// End it: the budget does not start anew any more.
+        #[arg(long, conflicts_with = "every", required_unless_present = "every")]
+        never: bool,
     },
     /// Change a budget's money.
     Fund {
@@ -98,6 +112,71 @@ enum Action {
     Freeze(Transition),
     /// Let new work start again.
     Unfreeze(Transition),
+}
+
+#[derive(Debug, Args)]
+struct Renewal {
+    /// The budget starts anew with its allocation: every day, week (from Monday),
+    /// month, or so long, like 12h or 30d, from now on.
+    #[arg(long, value_name = "day|week|month|LENGTH", value_parser = parse_every)]
+    every: Option<(PeriodLength, Option<i64>)>,
+    /// The time zone that days, weeks and months follow, like Europe/Berlin.
+    #[arg(long, value_name = "ZONE", requires = "every")]
+    time_zone: Option<String>,
+    /// What happens to what is left at the end of a period.
+    #[arg(long, value_enum, requires = "every")]
+    rollover: Option<Rollover>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Rollover {
+    /// It is gone.
+    None,
+    /// The next period has it too.
+    CarryForward,
+    /// The next period has of it as much as one period's allocation.
+    CapAtAllocated,
+}
+
+impl From<Rollover> for RolloverPolicy {
+    fn from(rollover: Rollover) -> Self {
+        match rollover {
+            Rollover::None => Self::None,
+            Rollover::CarryForward => Self::CarryForward,
+            Rollover::CapAtAllocated => Self::CapAtAllocated,
+        }
+    }
+}
+
+fn parse_every(text: &str) -> Result<(PeriodLength, Option<i64>), String> {
+    let hours = |number: &str, each: i64| {
+        number.parse::<i64>().ok()?.checked_mul(each)?.checked_mul(3_600_000)
+    };
+    let length = match text {
+        "day" => return Ok((PeriodLength::Day, None)),
+        "week" => return Ok((PeriodLength::Week, None)),
+        "month" => return Ok((PeriodLength::Month, None)),
+        _ => text
+            .strip_suffix('h')
+            .and_then(|number| hours(number, 1))
+            .or_else(|| text.strip_suffix('d').and_then(|number| hours(number, 24))),
+    };
+    let length = length.filter(|length| BudgetPeriod::LENGTH_MS.contains(length));
+    length.map(|length| (PeriodLength::Rolling, Some(length))).ok_or_else(|| {
+        "write day, week, month, or a length like 12h or 30d, 1h to 3650d".to_owned()
+    })
+}
+
+impl Renewal {
+    fn period(self) -> Option<BudgetPeriod> {
+        let (every, length_ms) = self.every?;
+        Some(BudgetPeriod {
+            every,
+            length_ms,
+            time_zone: self.time_zone,
+            rollover_policy: self.rollover.map(Into::into),
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -165,13 +244,20 @@ impl From<Overage> for CommitOveragePolicy {
 }
 
 const PATH: &str = "/v1/admin/budgets";
+const PERIOD: &str = "/v1/x-cycles/budgets/period";
+const PERIODS_NEED_ADMIN: &str = "--every needs the server's admin key; set CYCLES_ADMIN_API_KEY";
 
 impl Budget {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let (remote, format) = (Remote::new(&self.connection)?, self.connection.format());
         let one = |budget: &BudgetLedger| table(std::slice::from_ref(budget));
         match self.action {
-            Action::Create { scope, allocated, overdraft_limit, overage_policy } => {
+            Action::Create { scope, allocated, overdraft_limit, overage_policy, renewal } => {
+                let period = renewal.period();
+                if period.is_some() && !remote.has_admin_key() {
+                    return Err(Failure::Usage(PERIODS_NEED_ADMIN.to_owned()));
+                }
+                let which = which(&scope, allocated.0.unit);
                 let body = BudgetCreateRequest {
                     tenant_id: tenant_of(&scope)?.filter(|_| remote.has_admin_key()),
                     scope,
@@ -184,7 +270,19 @@ impl Budget {
                     period_end: None,
                     metadata: None,
                 };
-                format.write(&remote.post(As::Either, PATH, &[], &body).await?, one)
+                let mut budget = remote.post(As::Either, PATH, &[], &body).await?;
+                if let Some(period) = period {
+                    budget = remote.put(As::Operator, PERIOD, &which, &period).await?;
+                }
+                format.write(&budget, one)
+            }
+            Action::Period { which: Which { scope, unit }, renewal, .. } => {
+                let which = which(&scope, unit);
+                let budget = match renewal.period() {
+                    Some(period) => remote.put(As::Operator, PERIOD, &which, &period).await?,
+                    None => remote.delete(As::Operator, PERIOD, &which).await?,
+                };
+                format.write(&budget, one)
             }
             Action::Fund { scope, amount, operation, spent, reason, idempotency_key } => {
                 let body = BudgetFundingRequest {
@@ -249,8 +347,17 @@ fn tenant_of(scope: &str) -> Result<Option<String>, Failure> {
 }
 
 fn table(budgets: &[BudgetLedger]) -> String {
-    let headings =
-        &["SCOPE", ">ALLOCATED", ">REMAINING", ">RESERVED", ">SPENT", ">DEBT", ">USED", "STATUS"];
+    let headings = &[
+        "SCOPE",
+        ">ALLOCATED",
+        ">REMAINING",
+        ">RESERVED",
+        ">SPENT",
+        ">DEBT",
+        ">USED",
+        "STATUS",
+        "RENEWS",
+    ];
     let mut table = Table::new(headings);
     for budget in budgets {
         let amount = |amount| money::shown(amount, budget.unit);
@@ -264,6 +371,7 @@ fn table(budgets: &[BudgetLedger]) -> String {
             amount(budget.debt.amount),
             used(budget),
             format!("{}{over}", budget.status),
+            budget.period_end.clone().unwrap_or_else(|| "-".to_owned()),
         ]);
     }
     table.render()

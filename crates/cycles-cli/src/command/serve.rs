@@ -120,6 +120,7 @@ impl Serve {
         let admin_key = self.admin_key.as_ref().or(made_key.as_ref()).cloned().unwrap_or_default();
         let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
         let config = ServerConfig::over_engine(admin_key, &engine)
+            .decisions()
             .listen(self.listen)
             .admin_listen(admin_listen.address());
         let server =

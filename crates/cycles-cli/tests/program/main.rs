@@ -4,7 +4,9 @@
 
 mod config;
 mod doctor;
+mod explain;
 mod provisioning;
 mod reservations;
+mod run;
 mod serve;
 mod support;

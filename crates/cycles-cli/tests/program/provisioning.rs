@@ -99,3 +99,23 @@ async fn a_server_that_is_not_there_is_exit_code_4() {
     assert_eq!((code, stdout.as_str()), (Some(4), ""), "{stderr}");
     assert!(stderr.contains(&base_url) && stderr.contains("cycles serve"), "{stderr}");
 }
+
+#[tokio::test]
+async fn a_budget_renews_by_the_calendar() {
+    let server = Server::start().await;
+    let create = ["budget", "create", "tenant:acme", "$100", "--every", "month", "--time-zone"];
+    let created = server.operator_json(&[&create[..], &["Europe/Berlin"]].concat()).await;
+    let end = created["period_end"].as_str().unwrap();
+    assert!(end.ends_with("T22:00:00Z") || end.ends_with("T23:00:00Z"), "{created}");
+    let period = ["budget", "period", "tenant:acme"];
+    let rolling = ["--every", "30d", "--rollover", "carry-forward"];
+    let changed = server.operator_json(&[&period[..], &rolling].concat()).await;
+    assert_eq!(changed["rollover_policy"], "CARRY_FORWARD");
+    assert!(server.operator(&["budget", "list"]).await.contains("RENEWS"));
+    let never = server.operator_json(&[&period[..], &["--never"]].concat()).await;
+    assert_eq!(never["period_end"], json!(null));
+    for wrong in [&["--every", "30m"][..], &[], &["--time-zone", "UTC", "--never"]] {
+        let (code, _, stderr) = output(&[&period[..], wrong].concat()).await;
+        assert_eq!(code, Some(2), "{wrong:?}: {stderr}");
+    }
+}

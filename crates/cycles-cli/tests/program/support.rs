@@ -147,6 +147,19 @@ impl Server {
 
     /// Reserves so many tokens of acme; answers the id.
     pub(crate) async fn reserve(&self, amount: i64) -> String {
+        let answer = self.asked(amount).await;
+        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        body["reservation_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// Is denied so many tokens of acme; answers the request's id.
+    pub(crate) async fn denied(&self, amount: i64) -> String {
+        let answer = self.asked(amount).await;
+        assert!(answer.starts_with("HTTP/1.1 409"), "{answer}");
+        answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap().to_owned()
+    }
+
+    async fn asked(&self, amount: i64) -> String {
         let body = serde_json::json!({
             "idempotency_key": format!("k{amount}"),
             "subject": {"tenant": "acme"},
@@ -155,9 +168,7 @@ impl Server {
         });
         let place = ("POST", "/v1/reservations");
         let key = ("x-cycles-api-key", ACME_KEY);
-        let answer = exchange(&self.base_url, place, key, &body.to_string()).await;
-        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-        body["reservation_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        exchange(&self.base_url, place, key, &body.to_string()).await
     }
 }
 
