@@ -11,8 +11,9 @@ use runcycles::{CyclesClient, CyclesClientBuilder, TimeUnit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::document::Document;
-use crate::envelope::{self, Envelope, Failure, guarded, guarded_async};
+use crate::abort::{NativeAbort, unless_aborted};
+use crate::document::{Document, Json};
+use crate::envelope::{self, Answer, Envelope, Failure, Start, guarded, guarded_async};
 use crate::guard::NativeGuard;
 use crate::notifications::{self, Listener};
 use crate::testing::NativeClock;
@@ -21,6 +22,7 @@ use crate::testing::NativeClock;
 #[napi]
 pub(crate) struct NativeClient {
     client: Mutex<Option<CyclesClient>>,
+    start: Start,
 }
 
 /// A low-level call.
@@ -40,46 +42,52 @@ struct SendDocument {
 impl NativeClient {
     /// Sends a request as it is; answers `{status, body, headers, error_message}`.
     #[napi]
-    pub async fn send(&self, call: Document) -> Envelope<Value> {
-        guarded_async(async {
+    pub fn send(&self, call: Json, abort: Option<&NativeAbort>) -> Answer<Value> {
+        let (client, registration) = (self.open(), abort.and_then(NativeAbort::register));
+        Answer::of(self.start, async move {
             let call: SendDocument = call.read("call")?;
-            let client = self.open()?;
+            let client = client?;
             let body = match call.body {
                 Value::Null => Vec::new(),
                 body => body.to_string().into_bytes(),
             };
-            let response =
-                document::send(&client, &call.operation, call.reservation_id, call.query, body)
-                    .await;
+            let SendDocument { operation, reservation_id, query, .. } = call;
+            let response = unless_aborted(
+                registration,
+                document::send(&client, &operation, reservation_id, query, body),
+            )
+            .await?;
             Ok(response_document(&response))
         })
-        .await
     }
 
     /// Reserves for a guarded call.
     #[napi]
-    pub async fn begin(
-        &self,
-        request: Document,
-        parent: Option<&NativeGuard>,
-    ) -> Envelope<NativeGuard> {
-        guarded_async(async {
-            let parent = parent.and_then(NativeGuard::as_parent);
+    pub fn begin(&self, request: Json, parent: Option<&NativeGuard>) -> Answer<NativeGuard> {
+        let (client, start) = (self.open(), self.start);
+        let parent = parent.and_then(NativeGuard::as_parent);
+        Answer::of(start, async move {
             let request: GuardRequest = request.read("guarded call")?;
-            let client = self.open()?;
-            Ok(NativeGuard::new(document::begin(&client, request, parent).await?))
+            let client = client?;
+            Ok(NativeGuard::new(document::begin(&client, request, parent).await?, start))
         })
-        .await
+    }
+
+    /// The settings in use.
+    #[napi]
+    pub fn config(&self) -> Envelope<Value> {
+        guarded(|| Ok(envelope::document(&ConfigDocument::from(self.open()?.to_builder()))))
     }
 
     /// Waits for settlements under way; answers how many are left.
     #[napi]
-    pub async fn flush(&self, timeout_ms: Document) -> Envelope<u32> {
-        guarded_async(async {
+    pub fn flush(&self, timeout_ms: Document, abort: Option<&NativeAbort>) -> Answer<u32> {
+        let (client, registration) = (self.open(), abort.and_then(NativeAbort::register));
+        Answer::of(Start::Elsewhere, async move {
             let timeout = timeout_ms.into_millis("timeout_ms")?;
-            Ok(flush(&self.open()?, timeout).await)
+            let client = client?;
+            unless_aborted(registration, flush(&client, timeout)).await
         })
-        .await
     }
 
     /// Further calls carry another key of the same tenant.
@@ -128,8 +136,8 @@ impl NativeClient {
 }
 
 impl NativeClient {
-    pub(crate) fn new(client: CyclesClient) -> Self {
-        Self { client: Mutex::new(Some(client)) }
+    pub(crate) fn new(client: CyclesClient, start: Start) -> Self {
+        Self { client: Mutex::new(Some(client)), start }
     }
 
     fn open(&self) -> Result<CyclesClient, Failure> {
@@ -164,7 +172,7 @@ pub(crate) fn create_client(
 ) -> Envelope<NativeClient> {
     guarded(|| {
         let builder = config.read::<ConfigDocument>("configuration")?.into_remote_builder()?;
-        Ok(NativeClient::new(on_clock(builder, clock).build()))
+        Ok(NativeClient::new(on_clock(builder, clock).build(), Start::Elsewhere))
     })
 }
 
@@ -178,7 +186,8 @@ pub(crate) fn embedded_client(
     guarded(|| {
         let seed = seed.into_text()?.unwrap_or_default();
         let builder = config.read::<ConfigDocument>("configuration")?.into_builder()?;
-        Ok(NativeClient::new(on_clock(builder, clock).embedded(&seed)?.build()))
+        let client = on_clock(builder, clock).embedded(&seed)?.build();
+        Ok(NativeClient::new(client, Start::Here))
     })
 }
 
@@ -198,6 +207,15 @@ pub(crate) fn config_from_env(prefix: Document, variables: Document) -> Envelope
         let variables: HashMap<String, String> = variables.read("environment")?;
         let get = |name: &str| variables.get(name).cloned();
         let builder = CyclesClientBuilder::from_vars(&prefix, TimeUnit::Milliseconds, get)?;
+        Ok(envelope::document(&ConfigDocument::from(builder)))
+    })
+}
+
+/// A configuration with the core's defaults for what it leaves out.
+#[napi]
+pub(crate) fn complete_config(config: Document) -> Envelope<Value> {
+    guarded(|| {
+        let builder = config.read::<ConfigDocument>("configuration")?.into_builder()?;
         Ok(envelope::document(&ConfigDocument::from(builder)))
     })
 }

@@ -3,9 +3,13 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
-use napi::bindgen_prelude::{JsObjectValue, Object, ToNapiValue};
+use napi::bindgen_prelude::{
+    JsObjectValue, Object, PromiseRaw, ToNapiValue, within_runtime_if_available,
+};
 use napi::{Env, sys};
 use runcycles::{Error, ErrorReport};
 use serde::Serialize;
@@ -87,4 +91,67 @@ pub(crate) async fn guarded_async<T>(
             .await
             .unwrap_or_else(|payload| Err(Failure::panicked(&*payload))),
     )
+}
+
+/// What an export answers that may have its answer at once: an envelope, or the promise of
+/// one. JavaScript awaits either.
+pub(crate) struct Answer<T>(Progress<T>);
+
+enum Progress<T> {
+    Ready(Envelope<T>),
+    Running(Pin<Box<dyn Future<Output = Envelope<T>> + Send>>),
+}
+
+/// Where a call begins to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// On the calling thread, as far as it gets without waiting: an authority in process
+    /// answers in less time than a change of threads takes.
+    Here,
+    /// On a worker.
+    Elsewhere,
+}
+
+impl<T> Answer<T> {
+    /// Begins `body`.
+    pub(crate) fn of(
+        start: Start,
+        body: impl Future<Output = Result<T, Failure>> + Send + 'static,
+    ) -> Self {
+        let mut future: Pin<Box<dyn Future<Output = Envelope<T>> + Send>> =
+            Box::pin(guarded_async(body));
+        if start == Start::Here {
+            // Whoever runs it on is told its own waker.
+            let mut context = Context::from_waker(Waker::noop());
+            let polled = within_runtime_if_available(|| future.as_mut().poll(&mut context));
+            if let Poll::Ready(envelope) = polled {
+                return Self(Progress::Ready(envelope));
+            }
+        }
+        Self(Progress::Running(future))
+    }
+
+    /// A failure before anything began.
+    pub(crate) fn failed(failure: Failure) -> Self {
+        Self(Progress::Ready(Envelope(Err(failure))))
+    }
+}
+
+impl<T: ToNapiValue + Send + 'static> ToNapiValue for Answer<T> {
+    #[expect(
+        unsafe_code,
+        reason = "napi hands over raw handles, valid for the duration of the call"
+    )]
+    unsafe fn to_napi_value(
+        raw_env: sys::napi_env,
+        answer: Self,
+    ) -> napi::Result<sys::napi_value> {
+        match answer.0 {
+            Progress::Ready(envelope) => unsafe { Envelope::to_napi_value(raw_env, envelope) },
+            Progress::Running(future) => {
+                let promise = Env::from(raw_env).spawn_future(async { Ok(future.await) })?;
+                unsafe { PromiseRaw::to_napi_value(raw_env, promise) }
+            }
+        }
+    }
 }

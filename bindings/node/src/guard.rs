@@ -1,50 +1,55 @@
 //! The hold of one guarded call.
 
+use std::sync::Arc;
+
 use napi_derive::napi;
 use runcycles::document::{CommitDocument, Guard, Parent};
-use serde_json::Value;
 
-use crate::document::Document;
-use crate::envelope::{Envelope, document, guarded, guarded_async};
+use crate::document::{Document, Json, Payload};
+use crate::envelope::{Answer, Envelope, Start, document, guarded};
 
 /// A hold. One that JavaScript forgets is released when it is collected.
 #[napi]
 pub(crate) struct NativeGuard {
-    guard: Guard,
+    guard: Arc<Guard>,
+    start: Start,
 }
 
 #[napi]
 impl NativeGuard {
     /// What the guarded function may know of its reservation.
     #[napi]
-    pub fn context(&self) -> Envelope<Value> {
-        guarded(|| Ok(self.guard.context()))
+    pub fn context(&self) -> Envelope<Payload> {
+        guarded(|| Ok(Payload(self.guard.context())))
     }
 
     /// Commits `{actual, metrics, metadata}`; the estimate where there is no actual.
     #[napi]
-    pub async fn commit(&self, outcome: Document) -> Envelope<Value> {
-        guarded_async(async {
-            let outcome: CommitDocument = outcome.read("commit")?;
-            Ok(document(&self.guard.commit(outcome).await))
+    pub fn commit(&self, outcome: Json) -> Answer<Payload> {
+        let outcome: CommitDocument = match outcome.read("commit") {
+            Ok(outcome) => outcome,
+            Err(failure) => return Answer::failed(failure),
+        };
+        let guard = Arc::clone(&self.guard);
+        Answer::of(self.start, async move {
+            Ok(Payload(document(&guard.commit(outcome).await)))
         })
-        .await
     }
 
     /// Gives everything back.
     #[napi]
-    pub async fn release(&self, reason: Document) -> Envelope<Value> {
-        guarded_async(async {
+    pub fn release(&self, reason: Document) -> Answer<Payload> {
+        let guard = Arc::clone(&self.guard);
+        Answer::of(self.start, async move {
             let reason = reason.into_text()?;
-            Ok(document(&self.guard.release(reason).await))
+            Ok(Payload(document(&guard.release(reason).await)))
         })
-        .await
     }
 }
 
 impl NativeGuard {
-    pub(crate) fn new(guard: Guard) -> Self {
-        Self { guard }
+    pub(crate) fn new(guard: Guard, start: Start) -> Self {
+        Self { guard: Arc::new(guard), start }
     }
 
     /// This call, for those inside it.

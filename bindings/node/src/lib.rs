@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(dead_code, reason = "napi registers the exports outside of tests only"))]
 #![expect(unreachable_pub, reason = "napi exports only methods that are `pub`")]
 
+mod abort;
 mod client;
 mod document;
 mod envelope;

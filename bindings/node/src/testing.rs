@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::client::NativeClient;
 use crate::document::Document;
-use crate::envelope::{Envelope, guarded, guarded_async};
+use crate::envelope::{Envelope, Start, guarded, guarded_async};
 
 /// A clock that only moves when told.
 #[napi]
@@ -121,7 +121,8 @@ impl NativeTestServer {
         guarded(|| {
             let ClientOptions { key, transport, config } = options.read("client options")?;
             let client = client_document(&self.server, config, key.as_deref(), &transport)?;
-            Ok(NativeClient::new(client))
+            let start = if transport == "local" { Start::Here } else { Start::Elsewhere };
+            Ok(NativeClient::new(client, start))
         })
     }
 
