@@ -1,13 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { inspect } from 'node:util';
 
-import type { ErrorReport } from './errors.js';
+import type { NativeSignal, Signal } from './abort.js';
+import type { Encoded, WireDocument } from './document.js';
+import { decode } from './document.js';
 import { errorFromReport } from './errors.js';
 import type { CyclesError } from './errors.js';
-import type { WireDocument } from './document.js';
 import type { Amount, Balance, Caps, CyclesMetrics, Decision, Integer, Metadata, Open, Unit } from './models.js';
 import { fromWire } from './names.js';
 import { unwrap } from './native.js';
-import type { NativeGuard, NativeSettlement } from './native.js';
+import type { Envelope, NativeGuard, NativeParent, NativeSettlement, NativeStream } from './native.js';
+import { StreamUsage } from './usage.js';
 
 /** How a guarded call was settled. */
 export interface Settlement {
@@ -27,75 +30,148 @@ export interface Settlement {
   error: CyclesError | undefined;
 }
 
-interface GuardDocument {
-  reservationId: string | null;
-  decision: string;
-  estimate: Amount;
-  caps: Caps | null;
-  expiresAtMs: number | null;
-  affectedScopes: string[];
-  scopePath: string | null;
-  reserved: Amount | null;
-  balances: Balance[];
-  dryRun: boolean;
-  traceId: string | null;
-  parentReservationId: string | null;
-  unseen: boolean;
-}
+const MEMBERS = [
+  'reservationId', 'decision', 'estimate', 'unit', 'caps', 'affectedScopes', 'scopePath', 'reserved', 'balances', 'traceId',
+  'parentReservationId', 'isUnseen', 'isLeaseLost', 'expiresAtMs', 'metrics', 'commitMetadata', 'settlement',
+] as const;
 
 /** The reservation that the running guarded function spends from. */
 export class CyclesContext {
-  readonly reservationId: string | undefined;
-  readonly decision: Open<Decision>;
-  readonly estimate: Integer;
-  readonly unit: Open<Unit>;
-  /** Limits to respect; the authority sets them with `ALLOW_WITH_CAPS`. */
-  readonly caps: Caps | undefined;
-  readonly affectedScopes: readonly string[];
-  readonly scopePath: string | undefined;
-  readonly reserved: Amount | undefined;
-  readonly balances: readonly Balance[];
-  readonly traceId: string | undefined;
-  /** Whether nothing is held, because the authority could not be asked (`onUnreachable`). */
-  readonly isUnseen: boolean;
-  /** The reservation of the guarded call that this one is inside of. */
-  readonly parentReservationId: string | undefined;
+  readonly #hold: NativeGuard | NativeStream;
+  readonly #parent: () => NativeParent | null;
+  readonly #controller = new AbortController();
+  readonly #signal: Signal | undefined;
+  /** What does not change while the call runs, once it was asked for. */
+  #document: WireDocument | undefined;
+  #settlement: Settlement | (() => Settlement) | undefined;
 
   /** Set it inside the function to report usage with the commit. */
   metrics: CyclesMetrics | undefined;
   /** Set it inside the function to store data with the commit. */
   commitMetadata: Metadata | undefined;
-  /** How the call ended; set once the function has returned or thrown. */
-  settlement: Settlement | undefined;
+  /** What a stream has used so far; of a call, only what is committed with a stream that it returns. */
+  readonly usage = new StreamUsage();
 
-  readonly #guard: NativeGuard;
-
-  constructor(guard: NativeGuard) {
-    const document = fromWire(unwrap(guard.context())) as unknown as GuardDocument;
-    this.#guard = guard;
-    this.reservationId = document.reservationId ?? undefined;
-    this.decision = document.decision;
-    this.estimate = document.estimate.amount;
-    this.unit = document.estimate.unit;
-    this.caps = document.caps ?? undefined;
-    this.affectedScopes = document.affectedScopes;
-    this.scopePath = document.scopePath ?? undefined;
-    this.reserved = document.reserved ?? undefined;
-    this.balances = document.balances;
-    this.traceId = document.traceId ?? undefined;
-    this.isUnseen = document.unseen;
-    this.parentReservationId = document.parentReservationId ?? undefined;
+  /** @internal */
+  constructor(hold: NativeGuard | NativeStream, signal: Signal | undefined, parent: (context: CyclesContext) => NativeParent | null) {
+    this.#hold = hold;
+    this.#parent = () => parent(this);
+    this.#signal = signal;
   }
 
   /** @internal */
-  static guardOf(context: CyclesContext | undefined): NativeGuard | undefined {
-    return context === undefined ? undefined : context.#guard;
+  static parentOf(context: CyclesContext | undefined): NativeParent | undefined {
+    return (context && context.#parent()) ?? undefined;
+  }
+
+  /** @internal */
+  static settle(context: CyclesContext, envelope: Envelope<Encoded>): void {
+    context.#settlement = () => settlementFrom(envelope);
+  }
+
+  /** @internal */
+  static cancel(context: CyclesContext, reason: unknown): void {
+    context.#controller.abort(reason);
+  }
+
+  get #facts(): WireDocument {
+    this.#document ??= decode<WireDocument>(unwrap(this.#hold.context()));
+    return this.#document;
+  }
+
+  get reservationId(): string | undefined {
+    return optional(this.#facts['reservation_id']);
+  }
+
+  get decision(): Open<Decision> {
+    return this.#facts['decision'] as string;
+  }
+
+  get estimate(): Integer {
+    return (this.#facts['estimate'] as unknown as Amount).amount;
+  }
+
+  get unit(): Open<Unit> {
+    return (this.#facts['estimate'] as unknown as Amount).unit;
+  }
+
+  /** Limits to respect; the authority sets them with `ALLOW_WITH_CAPS`. */
+  get caps(): Caps | undefined {
+    return optional(fromWire(this.#facts['caps']));
+  }
+
+  get affectedScopes(): readonly string[] {
+    return this.#facts['affected_scopes'] as string[];
+  }
+
+  get scopePath(): string | undefined {
+    return optional(this.#facts['scope_path']);
+  }
+
+  get reserved(): Amount | undefined {
+    return optional(this.#facts['reserved']);
+  }
+
+  get balances(): readonly Balance[] {
+    return fromWire(this.#facts['balances']) as unknown as Balance[];
+  }
+
+  get traceId(): string | undefined {
+    return optional(this.#facts['trace_id']);
+  }
+
+  /** Whether nothing is held, because the authority could not be asked (`onUnreachable`). */
+  get isUnseen(): boolean {
+    return this.#facts['unseen'] === true;
+  }
+
+  /** The reservation of the guarded call that this one is inside of. */
+  get parentReservationId(): string | undefined {
+    return optional(this.#facts['parent_reservation_id']);
   }
 
   /** When the reservation expires unless it is extended again; moves while the call runs. */
   get expiresAtMs(): number | undefined {
-    return (unwrap(this.#guard.context())['expires_at_ms'] as number | null) ?? undefined;
+    return optional(this.#now['expires_at_ms']);
   }
+
+  /** Whether the reservation has ended for certain while its call still runs. */
+  get isLeaseLost(): boolean {
+    return this.#now['lease_lost'] === true;
+  }
+
+  get #now(): WireDocument {
+    return decode(unwrap(this.#hold.context()));
+  }
+
+  /**
+   * Aborted when the caller's `signal` is, and when the lease is lost under `heartbeatPolicy: 'cancel'`; pass it
+   * to what the function calls.
+   */
+  get signal(): NativeSignal {
+    const { signal } = this.#controller;
+    return this.#signal ? AbortSignal.any([this.#signal as AbortSignal, signal]) : signal;
+  }
+
+  /** How the call ended; set once the function has returned or thrown. */
+  get settlement(): Settlement | undefined {
+    if (typeof this.#settlement === 'function') this.#settlement = this.#settlement();
+    return this.#settlement;
+  }
+
+  /** What is known of the call, as a plain object. */
+  toJSON(): { [member: string]: unknown } {
+    return Object.fromEntries(MEMBERS.map((name) => [name, this[name]]));
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return `CyclesContext ${inspect(this.toJSON())}`;
+  }
+}
+
+function optional<T>(value: unknown): T | undefined {
+  return (value as T | null | undefined) ?? undefined;
 }
 
 const storage = new AsyncLocalStorage<CyclesContext>();
@@ -109,10 +185,8 @@ export function runInContext<R>(context: CyclesContext, body: () => R): R {
   return storage.run(context, body);
 }
 
-export function settlementFrom(settlement: NativeSettlement): Settlement {
-  return {
-    outcome: settlement.outcome,
-    response: settlement.response ?? undefined,
-    error: settlement.error ? errorFromReport(settlement.error as ErrorReport) : undefined,
-  };
+function settlementFrom(envelope: Envelope<Encoded>): Settlement {
+  if ('error' in envelope) return { outcome: 'refused', response: undefined, error: errorFromReport(envelope.error) };
+  const { outcome, response, error } = decode(envelope.ok) as unknown as NativeSettlement;
+  return { outcome, response: response ?? undefined, error: error ? errorFromReport(error) : undefined };
 }

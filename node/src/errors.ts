@@ -15,6 +15,8 @@ export interface ErrorReport {
 
 export interface CyclesErrorFields {
   code?: string | undefined;
+  /** Same as `code`. */
+  errorCode?: string | undefined;
   status?: number | undefined;
   reasonCode?: string | undefined;
   requestId?: string | undefined;
@@ -38,12 +40,12 @@ export class CyclesError extends Error {
   declare readonly retryAfterMs: number | undefined;
   declare readonly details: { [key: string]: unknown } | undefined;
 
-  constructor(message: string, { cause, ...fields }: CyclesErrorFields = {}) {
+  constructor(message: string, { cause, errorCode, ...fields }: CyclesErrorFields = {}) {
     super(message, cause === undefined ? undefined : { cause });
     // Why hidden: the name is in the stack already.
     Object.defineProperty(this, 'name', { value: new.target.name, configurable: true, writable: true });
     // Why only what is known: a printed error shows its members.
-    for (const [field, value] of Object.entries(fields)) {
+    for (const [field, value] of Object.entries({ ...fields, code: fields.code ?? errorCode })) {
       if (value !== undefined) Object.assign(this, { [field]: value });
     }
   }
@@ -56,6 +58,12 @@ export class CyclesError extends Error {
 
 /** The authority refused the request, or denied it. */
 export class CyclesProtocolError extends CyclesError {
+  declare readonly status: number;
+
+  constructor(message: string, fields: CyclesErrorFields = {}) {
+    super(message, { ...fields, status: fields.status ?? 0 });
+  }
+
   isBudgetExceeded(): boolean {
     return this.code === ErrorCode.BUDGET_EXCEEDED;
   }
@@ -90,7 +98,7 @@ export class CyclesProtocolError extends CyclesError {
 
   /** Whether the same request may succeed later. */
   isRetryable(): boolean {
-    return isRetryableErrorCode(this.code) || (this.status ?? 0) >= 500;
+    return isRetryableErrorCode(this.code) || this.status >= 500;
   }
 }
 
@@ -113,7 +121,13 @@ export class ReservationExpiredError extends CyclesProtocolError {}
 export class ReservationFinalizedError extends CyclesProtocolError {}
 
 /** No usable answer arrived from the authority. */
-export class CyclesTransportError extends CyclesError {}
+export class CyclesTransportError extends CyclesError {
+  declare readonly status: number;
+
+  constructor(message: string, fields: CyclesErrorFields = {}) {
+    super(message, { ...fields, status: fields.status ?? -1 });
+  }
+}
 
 /** The request cannot be sent as it is. */
 export class CyclesValidationError extends CyclesError {}
@@ -140,6 +154,22 @@ export const ERROR_CLASSES: { readonly [kind: string]: ErrorClass } = {
   Config: CyclesConfigError,
   Internal: CyclesInternalError,
 };
+
+/** The class of a refusal with `code`. */
+const CODE_CLASSES: { readonly [code: string]: ErrorClass } = {
+  BUDGET_EXCEEDED: BudgetExceededError,
+  OVERDRAFT_LIMIT_EXCEEDED: OverdraftLimitExceededError,
+  DEBT_OUTSTANDING: DebtOutstandingError,
+  TENANT_CLOSED: TenantClosedError,
+  RESERVATION_EXPIRED: ReservationExpiredError,
+  RESERVATION_FINALIZED: ReservationFinalizedError,
+};
+
+/** The typed error for a refusal that a low-level call answered. */
+export function refusal(message: string, fields: CyclesErrorFields): CyclesProtocolError {
+  const errorClass = CODE_CLASSES[fields.code ?? ''] ?? CyclesProtocolError;
+  return new errorClass(message, fields) as CyclesProtocolError;
+}
 
 /** The typed error for a report of the core. */
 export function errorFromReport(report: ErrorReport): CyclesError {

@@ -1,6 +1,3 @@
-import type { JsonValue, WireDocument } from './document.js';
-import { fromWire, toWire } from './names.js';
-
 /** An integer amount: `number` while it is a safe integer, `bigint` beyond 2^53 - 1. */
 export type Integer = number | bigint;
 
@@ -331,9 +328,12 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 const RETRYABLE_CODES: readonly string[] = [ErrorCode.INTERNAL_ERROR, ErrorCode.LIMIT_EXCEEDED, ErrorCode.UNKNOWN];
 
-/** The code named by `text`, or `UNKNOWN` for one that this version does not know. */
-export function errorCodeFromString(text: string | null | undefined): ErrorCode {
-  return Object.hasOwn(ErrorCode, text ?? '') ? (text as ErrorCode) : ErrorCode.UNKNOWN;
+/** The code named by `text`, or `UNKNOWN` for one that this version does not know; `undefined` without one. */
+export function errorCodeFromString(text: string): ErrorCode;
+export function errorCodeFromString(text: string | null | undefined): ErrorCode | undefined;
+export function errorCodeFromString(text: string | null | undefined): ErrorCode | undefined {
+  if (text === null || text === undefined) return undefined;
+  return Object.hasOwn(ErrorCode, text) ? (text as ErrorCode) : ErrorCode.UNKNOWN;
 }
 
 export function isRetryableErrorCode(code: string | null | undefined): boolean {
@@ -357,41 +357,3 @@ export function isToolAllowed(caps: Caps | null | undefined, tool: string): bool
 export function isMetricsEmpty(metrics: CyclesMetrics): boolean {
   return Object.values(metrics).every((value) => value === undefined);
 }
-
-type ToWire<T> = (value: T) => WireDocument;
-type FromWire<T> = (document: WireDocument) => T;
-
-function toWireAs<T>(): ToWire<T> {
-  return (value) => toWire(value) as WireDocument;
-}
-
-function fromWireAs<T>(): FromWire<T> {
-  return (document) => fromWire(document as JsonValue) as unknown as T;
-}
-
-export const amountToWire = toWireAs<Amount>();
-export const amountFromWire = fromWireAs<Amount>();
-export const subjectToWire = toWireAs<Subject>();
-export const subjectFromWire = fromWireAs<Subject>();
-export const actionToWire = toWireAs<Action>();
-export const capsFromWire = fromWireAs<Caps>();
-export const metricsToWire = toWireAs<CyclesMetrics>();
-export const balanceFromWire = fromWireAs<Balance>();
-export const reservationCreateRequestToWire = toWireAs<ReservationCreateRequest>();
-export const reservationCreateResponseFromWire = fromWireAs<ReservationCreateResponse>();
-export const commitRequestToWire = toWireAs<CommitRequest>();
-export const commitResponseFromWire = fromWireAs<CommitResponse>();
-export const releaseRequestToWire = toWireAs<ReleaseRequest>();
-export const releaseResponseFromWire = fromWireAs<ReleaseResponse>();
-export const reservationExtendRequestToWire = toWireAs<ReservationExtendRequest>();
-export const reservationExtendResponseFromWire = fromWireAs<ReservationExtendResponse>();
-export const decisionRequestToWire = toWireAs<DecisionRequest>();
-export const decisionResponseFromWire = fromWireAs<DecisionResponse>();
-export const eventCreateRequestToWire = toWireAs<EventCreateRequest>();
-export const eventCreateResponseFromWire = fromWireAs<EventCreateResponse>();
-export const reservationDetailFromWire = fromWireAs<ReservationDetail>();
-export const reservationSummaryFromWire = fromWireAs<ReservationSummary>();
-export const reservationListResponseFromWire = fromWireAs<ReservationListResponse>();
-export const balanceResponseFromWire = fromWireAs<BalanceResponse>();
-export const errorResponseFromWire = fromWireAs<ErrorResponse>();
-export const dryRunResultFromWire = fromWireAs<DryRunResult>();

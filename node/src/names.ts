@@ -1,5 +1,5 @@
-import type { JsonValue } from './document.js';
-import { toDocument } from './document.js';
+import type { Encoded, JsonValue } from './document.js';
+import { copyDocument, encode } from './document.js';
 
 /** Every wire field whose name differs between the wire and TypeScript. */
 const WIRE_FIELDS = [
@@ -24,23 +24,24 @@ for (const wire of WIRE_FIELDS) {
   WIRE_TO_CAMEL.set(wire, camel);
 }
 
+const TO_WIRE = { names: CAMEL_TO_WIRE, opaque: OPAQUE_FIELDS };
+const FROM_WIRE = { names: WIRE_TO_CAMEL, opaque: OPAQUE_FIELDS };
+
 /** Renames camelCase members to the wire's names; unknown and snake_case members pass as they are. */
 export function toWire(value: unknown): JsonValue {
-  return rename(toDocument(value), CAMEL_TO_WIRE);
+  return copyDocument(value, TO_WIRE);
 }
 
 /** Renames the wire's members to camelCase; unknown members pass as they are. */
-export function fromWire(value: JsonValue): JsonValue {
-  return rename(value, WIRE_TO_CAMEL);
+export function fromWire(value: unknown): JsonValue {
+  return copyDocument(value, FROM_WIRE);
 }
 
-function rename(value: JsonValue, names: Map<string, string>): JsonValue {
-  if (Array.isArray(value)) return value.map((item) => rename(item, names));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [
-      names.get(key) ?? key,
-      OPAQUE_FIELDS.has(key) ? item : rename(item, names),
-    ]),
-  );
+/** A report of work that was done. Its spend is booked even where the rest of the report is no document. */
+export function encodeReport(spent: object, rest: object): Encoded {
+  try {
+    return encode(toWire({ ...spent, ...rest }));
+  } catch {
+    return encode(toWire(spent));
+  }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { CyclesInternalError, errorFromReport } from './errors.js';
 import type { ErrorReport } from './errors.js';
-import type { JsonValue, WireDocument } from './document.js';
+import type { Encoded, JsonValue, WireDocument } from './document.js';
 
 /** Every native call answers one of the two; it never throws and never rejects. */
 export type Envelope<T> = { ok: T } | { error: ErrorReport };
@@ -21,17 +21,49 @@ export interface NativeSettlement {
   error: ErrorReport | null;
 }
 
+export interface NativeFlow {
+  flow: 'continue' | 'cut' | 'refused';
+  error: ErrorReport | null;
+}
+
+/** An answer that may be there at once: an authority in process has it before a promise would. */
+export type Answer<T> = Envelope<T> | Promise<Envelope<T>>;
+
+/** A call or a stream, for the calls inside it. */
+export interface NativeParent {
+  readonly _parent: never;
+}
+
+/** Ends the one call that it is passed to. */
+export interface NativeAbort {
+  abort(): void;
+}
+
 export interface NativeGuard {
-  context(): Envelope<WireDocument>;
-  commit(outcome: JsonValue): Promise<Envelope<NativeSettlement>>;
-  release(reason: JsonValue): Promise<Envelope<NativeSettlement>>;
+  context(): Envelope<Encoded>;
+  parent(): NativeParent | null;
+  cancels(): boolean;
+  lost(abort: NativeAbort): Answer<ErrorReport>;
+  abandon(): Answer<null>;
+  commit(outcome: Encoded): Answer<Encoded>;
+  release(reason: JsonValue): Answer<Encoded>;
+}
+
+export interface NativeStream {
+  context(): Envelope<Encoded>;
+  parent(usage: Encoded): NativeParent | null;
+  proceed(usage: Encoded): Answer<Encoded>;
+  finish(usage: Encoded): Answer<Encoded>;
+  abort(usage: Encoded, reason: JsonValue): Answer<Encoded>;
 }
 
 export interface NativeClient {
-  send(call: JsonValue): Promise<Envelope<NativeResponse>>;
-  begin(request: JsonValue, parent?: NativeGuard): Promise<Envelope<NativeGuard>>;
+  send(call: Encoded, abort?: NativeAbort): Answer<Encoded>;
+  begin(request: Encoded, parent?: NativeParent): Answer<NativeGuard>;
+  beginStream(request: Encoded, options: JsonValue, parent?: NativeParent): Answer<NativeStream>;
+  config(): Envelope<WireDocument>;
   setApiKey(apiKey: JsonValue): Envelope<null>;
-  flush(timeoutMs: JsonValue): Promise<Envelope<number>>;
+  flush(timeoutMs: JsonValue, abort?: NativeAbort): Answer<number>;
   journalStats(): Envelope<WireDocument | null>;
   takeNotifications(): Envelope<WireDocument[]>;
   listen(listener: (batch: WireDocument[]) => void): Envelope<null>;
@@ -61,6 +93,8 @@ export interface NativeTestServer {
 export interface NativeModule {
   createClient(config: JsonValue, clock?: NativeClock): Envelope<NativeClient>;
   embeddedClient(seed: JsonValue, config: JsonValue, clock?: NativeClock): Envelope<NativeClient>;
+  completeConfig(config: JsonValue): Envelope<WireDocument>;
+  createAbort(): NativeAbort;
   configFromEnv(prefix: JsonValue, variables: JsonValue): Envelope<WireDocument>;
   createClock(startMs: JsonValue): Envelope<NativeClock>;
   startTestServer(seed: JsonValue, clock?: NativeClock): Envelope<NativeTestServer>;

@@ -1,24 +1,76 @@
 import type { JsonValue, WireDocument } from './document.js';
-import { errorResponseFromWire } from './models.js';
+import { CyclesTransportError, refusal } from './errors.js';
+import type { CyclesError } from './errors.js';
+import { errorResponseFromWire } from './mappers.js';
 import type { ErrorResponse } from './models.js';
 import { fromWire } from './names.js';
 import type { NativeResponse } from './native.js';
+
+interface Parts {
+  status: number;
+  body?: WireDocument | undefined;
+  errorMessage?: string | undefined;
+  headers?: { [name: string]: string } | undefined;
+  transportError?: Error | undefined;
+  text?: string | undefined;
+}
 
 /** What the authority answered. Low-level calls never throw on HTTP or transport problems. */
 export class CyclesResponse<T = WireDocument> {
   /** HTTP status; -1 when no answer arrived. */
   readonly status: number;
-  /** The body as the wire carries it (snake_case). */
-  readonly body: JsonValue;
-  /** Why no answer arrived, or the authority's message. */
+  /** The body as the wire carries it (snake_case); `undefined` where it is no JSON object. */
+  readonly body: WireDocument | undefined;
+  /** The body where it is no JSON, such as a proxy's error page. */
+  readonly text: string | undefined;
+  /** Why no answer arrived, or what the authority says went wrong. */
   readonly errorMessage: string | undefined;
-  readonly #headers: Map<string, string>;
+  /** Names in lower case. */
+  readonly headers: { readonly [name: string]: string };
+  /** Why no answer arrived. */
+  readonly transportError: Error | undefined;
 
-  constructor(response: NativeResponse) {
-    this.status = response.status;
-    this.body = response.body;
-    this.errorMessage = response.error_message ?? undefined;
-    this.#headers = new Map(response.headers.map(([name, value]) => [name.toLowerCase(), value]));
+  private constructor({ status, body, errorMessage, headers = {}, transportError, text }: Parts) {
+    this.status = status;
+    this.body = body;
+    this.errorMessage = errorMessage;
+    this.headers = headers;
+    this.transportError = transportError;
+    this.text = text;
+  }
+
+  /** A success, for tests that stand in for an authority. */
+  static success<T = WireDocument>(status: number, body: object, headers?: { [name: string]: string }): CyclesResponse<T> {
+    return new CyclesResponse({ status, body: body as WireDocument, headers });
+  }
+
+  /** A refusal, for tests that stand in for an authority. */
+  static httpError<T = WireDocument>(
+    status: number,
+    errorMessage: string,
+    body?: object,
+    headers?: { [name: string]: string },
+  ): CyclesResponse<T> {
+    return new CyclesResponse({ status, errorMessage, body: body as WireDocument | undefined, headers });
+  }
+
+  /** No answer, for tests that stand in for an authority. */
+  static transportError<T = WireDocument>(error: Error): CyclesResponse<T> {
+    return new CyclesResponse({ status: -1, errorMessage: error.message, transportError: error });
+  }
+
+  /** @internal */
+  static fromNative<T>({ status, body, headers, error_message: message }: NativeResponse): CyclesResponse<T> {
+    if (status === -1) return CyclesResponse.transportError(new CyclesTransportError(message ?? 'no answer'));
+    const document = isDocument(body) ? body : undefined;
+    const succeeded = status >= 200 && status < 300;
+    return new CyclesResponse({
+      status,
+      body: document ?? (succeeded ? {} : undefined),
+      errorMessage: succeeded ? undefined : messageOf(document, body, status),
+      headers: Object.fromEntries(headers),
+      text: typeof body === 'string' ? body : undefined,
+    });
   }
 
   get isSuccess(): boolean {
@@ -30,11 +82,11 @@ export class CyclesResponse<T = WireDocument> {
   }
 
   get isServerError(): boolean {
-    return this.status >= 500;
+    return this.status >= 500 && this.status < 600;
   }
 
   get isTransportError(): boolean {
-    return this.status === -1;
+    return this.transportError !== undefined;
   }
 
   /** The body with TypeScript names, typed; `undefined` unless the call succeeded. */
@@ -42,8 +94,30 @@ export class CyclesResponse<T = WireDocument> {
     return this.isSuccess ? (fromWire(this.body) as T) : undefined;
   }
 
+  /** {@link data}, or throws the typed error that says why there is none. */
+  orThrow(): T {
+    if (this.isSuccess) return fromWire(this.body) as T;
+    throw this.error;
+  }
+
+  /** The typed error of a call that did not succeed. */
+  get error(): CyclesError | undefined {
+    if (this.isSuccess) return undefined;
+    const message = this.errorMessage ?? `the authority answered status=${this.status}`;
+    if (this.transportError) return new CyclesTransportError(message, { cause: this.transportError });
+    const error = this.getErrorResponse();
+    return refusal(message, {
+      status: this.status,
+      code: error?.error,
+      requestId: error?.requestId ?? this.requestId,
+      traceId: error?.traceId ?? this.traceId,
+      retryAfterMs: this.retryAfterMsHeader ?? (error?.details?.['retry_after_ms'] as number | undefined),
+      details: error?.details,
+    });
+  }
+
   header(name: string): string | undefined {
-    return this.#headers.get(name.toLowerCase());
+    return this.headers[name.toLowerCase()];
   }
 
   get requestId(): string | undefined {
@@ -81,14 +155,18 @@ export class CyclesResponse<T = WireDocument> {
 
   /** One member of the body, by its wire name. */
   getBodyAttribute(name: string): JsonValue | undefined {
-    return isDocument(this.body) ? this.body[name] : undefined;
+    return this.body && Object.hasOwn(this.body, name) ? this.body[name] : undefined;
   }
 
   /** The authority's error body; `undefined` when there is none. */
   getErrorResponse(): ErrorResponse | undefined {
-    const isError = !this.isSuccess && isDocument(this.body) && typeof this.body['error'] === 'string';
-    return isError ? errorResponseFromWire(this.body as WireDocument) : undefined;
+    return this.body && !this.isSuccess ? errorResponseFromWire(this.body) : undefined;
   }
+}
+
+function messageOf(document: WireDocument | undefined, body: JsonValue, status: number): string {
+  const said = document?.['message'] ?? document?.['error'] ?? body;
+  return typeof said === 'string' && said !== '' ? said : `the authority answered status=${status}`;
 }
 
 function isDocument(value: JsonValue): value is WireDocument {

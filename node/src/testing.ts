@@ -2,7 +2,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { CyclesClient, NativeHandle } from './client.js';
 import type { Seed } from './client.js';
-import { configToDocument } from './config.js';
+import { configToDocument, unwrapConfig } from './config.js';
 import type { CyclesConfigOptions } from './config.js';
 import { toDocument } from './document.js';
 import { fromWire, toWire } from './names.js';
@@ -121,7 +121,7 @@ export class TestServer {
 
   client({ key, transport = 'http', config = {} }: TestClientOptions = {}): CyclesClient {
     const options = toDocument({ key, transport, config: configToDocument(config) });
-    return new CyclesClient(new NativeHandle(unwrap(this.#native.client(options))));
+    return new CyclesClient(new NativeHandle(unwrapConfig(this.#native.client(options)), config.retryFlushTimeout));
   }
 
   /** Resolves once the authority has answered `operation` successfully `count` times. */

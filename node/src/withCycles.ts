@@ -1,61 +1,36 @@
+import { unlessAborted } from './abort.js';
+import type { Signal } from './abort.js';
 import type { CyclesClient } from './client.js';
 import { nativeOf } from './client.js';
-import { CyclesContext, getCyclesContext, runInContext, settlementFrom } from './context.js';
+import { CyclesContext, getCyclesContext, runInContext } from './context.js';
 import { requireDefaultClient } from './defaults.js';
-import type { JsonValue } from './document.js';
+import type { Encoded, WireDocument } from './document.js';
+import { decode } from './document.js';
 import { CyclesValidationError, errorFromReport } from './errors.js';
-import { Unit, dryRunResultFromWire } from './models.js';
-import type { Amount, CommitOveragePolicy, DryRunResult, Integer, Metadata, Open, Subject } from './models.js';
-import { toWire } from './names.js';
-import { unwrap } from './native.js';
-import type { Envelope, NativeGuard, NativeSettlement } from './native.js';
-import type { WireDocument } from './document.js';
+import { dryRunResultFromWire } from './mappers.js';
+import type { DryRunResult, Integer } from './models.js';
+import { encodeReport } from './names.js';
+import { native, unwrap } from './native.js';
+import type { Envelope, NativeAbort, NativeGuard } from './native.js';
+import { amount, guardRequest, refuseUnusable, signalOf } from './options.js';
+import type { ReserveOptions, WatchOptions } from './options.js';
+import { GuardedItems, isStreamLike, watched } from './items.js';
+import { CallHold, StreamReservation, openStream } from './streams.js';
+import { isAmount } from './usage.js';
 
-/** A fixed value, or a function of the call's arguments. */
-export type FromArguments<A extends unknown[], T> = T | ((...args: A) => T | Promise<T>);
-
-const SUBJECT_FIELDS = ['tenant', 'workspace', 'app', 'workflow', 'agent', 'toolset', 'dimensions'] as const;
-
-export interface WithCyclesOptions<A extends unknown[] = unknown[], R = unknown> {
-  /** What the call may cost; that much is reserved before the function runs. */
-  estimate: FromArguments<A, Integer>;
+export interface WithCyclesOptions<A extends unknown[] = unknown[], R = unknown> extends ReserveOptions<A>, WatchOptions {
   /** What it did cost, committed after it ran. Absent: the estimate is committed. */
   actual?: Integer | ((result: R) => Integer | Promise<Integer>) | undefined;
   /** `false`: a guarded call without `actual` is refused before anything is reserved. Default true. */
   useEstimateIfActualNotProvided?: boolean | undefined;
-  /** Default "unknown". */
-  actionKind?: FromArguments<A, string> | undefined;
-  /** Default "unknown". */
-  actionName?: FromArguments<A, string> | undefined;
-  actionTags?: FromArguments<A, string[]> | undefined;
-  /** Default `USD_MICROCENTS`: 100,000,000 make one dollar. */
-  unit?: Open<Unit> | undefined;
-  /** How long the reservation lives unless extended. Sent only when set; the tenant's default holds otherwise. */
-  ttlMs?: number | undefined;
-  gracePeriodMs?: number | undefined;
-  /** What happens when the actual exceeds the estimate. Sent only when set. */
-  overagePolicy?: Open<CommitOveragePolicy> | undefined;
   /** Ask for the decision only: the function does not run and a {@link DryRunResult} is returned. */
   dryRun?: boolean | undefined;
-  /**
-   * Who pays for a call inside another guarded call: it holds budget of its own (`own`), it draws from the outer
-   * call's hold, which commits what it cost (`inherit`), or it is refused (`forbid`). The client's setting unless set.
-   */
-  nested?: Open<'own' | 'inherit' | 'forbid'> | undefined;
-  tenant?: FromArguments<A, string | undefined> | undefined;
-  workspace?: FromArguments<A, string | undefined> | undefined;
-  app?: FromArguments<A, string | undefined> | undefined;
-  workflow?: FromArguments<A, string | undefined> | undefined;
-  agent?: FromArguments<A, string | undefined> | undefined;
-  toolset?: FromArguments<A, string | undefined> | undefined;
-  dimensions?: FromArguments<A, { [key: string]: string } | undefined> | undefined;
-  /** Stored with the reservation. */
-  metadata?: FromArguments<A, Metadata | undefined> | undefined;
-  /** Makes the reservation repeatable: the same key and request reserve once. */
-  idempotencyKey?: FromArguments<A, string | undefined> | undefined;
-  /** Default: the one of {@link setDefaultClient}. */
-  client?: CyclesClient | undefined;
 }
+
+/** What a guarded function answers: of a generator, a stream of its items. */
+export type Guarded<R> = R extends AsyncGenerator<infer T, infer TReturn> | Generator<infer T, infer TReturn>
+  ? GuardedItems<T, TReturn>
+  : Promise<Awaited<R>>;
 
 /**
  * Wraps `fn` so that every call first reserves its estimate, then runs, then commits its actual.
@@ -63,6 +38,10 @@ export interface WithCyclesOptions<A extends unknown[] = unknown[], R = unknown>
  * A denial throws the typed error and `fn` never runs. An error that `fn` throws releases the
  * reservation and is thrown on, the same object. While `fn` runs its reservation is kept alive.
  * The result of `fn` is returned whatever the settlement's outcome (see {@link CyclesContext.settlement}).
+ *
+ * A generator function, async or not, becomes one that reserves before its first item and settles at its end,
+ * however it ends; `getCyclesContext().usage` counts what it uses. A `ReadableStream`, a Node stream or an
+ * async generator that `fn` returns is settled at its end too.
  */
 export function withCycles<A extends unknown[], R>(
   options: WithCyclesOptions<A, Awaited<R>> & { dryRun: true },
@@ -71,78 +50,114 @@ export function withCycles<A extends unknown[], R>(
 export function withCycles<A extends unknown[], R>(
   options: WithCyclesOptions<A, Awaited<R>> & { dryRun?: false | undefined },
   fn: (...args: A) => R,
-): (...args: A) => Promise<Awaited<R>>;
+): (...args: A) => Guarded<R>;
 export function withCycles<A extends unknown[], R>(
   options: WithCyclesOptions<A, Awaited<R>>,
   fn: (...args: A) => R,
-): (...args: A) => Promise<Awaited<R> | DryRunResult>;
-export function withCycles<A extends unknown[], R>(
-  options: WithCyclesOptions<A, Awaited<R>>,
-  fn: (...args: A) => R,
-): (...args: A) => Promise<Awaited<R> | DryRunResult> {
-  refuseUnusable(options, fn);
+): (...args: A) => Guarded<R> | Promise<DryRunResult>;
+export function withCycles<A extends unknown[], R>(options: WithCyclesOptions<A, Awaited<R>>, fn: (...args: A) => R): unknown {
+  refuseUnusable(options as WithCyclesOptions<never[]>, 'a guarded call');
+  if (typeof fn !== 'function') throw new CyclesValidationError(notAFunction(fn));
+  if (options.actual === undefined && options.useEstimateIfActualNotProvided === false) {
+    throw new CyclesValidationError('a guarded call needs `actual` when useEstimateIfActualNotProvided is false');
+  }
+  const isGenerator = /^(Async)?GeneratorFunction$/.test(fn.constructor.name);
+  if (!isGenerator) return guardedFunction(options, fn);
+  if (options.dryRun) throw new CyclesValidationError('a dry run has no items; ask with a plain function, or with client.decide');
+  if (options.actual !== undefined) {
+    throw new CyclesValidationError('a generator has no result to take `actual` from; pass `cost`, a function of the usage');
+  }
+  return guardedGenerator(options, fn as (...args: A) => AsyncIterator<unknown> | Iterator<unknown>);
+}
 
-  return async function guarded(this: unknown, ...args: A): Promise<Awaited<R> | DryRunResult> {
+function notAFunction(fn: unknown): string {
+  const hint = fn instanceof Promise ? '; pass the function that makes the promise, and call what withCycles answers' : '';
+  return `a guarded call needs a function type=${fn instanceof Promise ? 'Promise' : typeof fn}${hint}`;
+}
+
+function guardedGenerator<A extends unknown[]>(
+  options: WithCyclesOptions<A, never>,
+  fn: (...args: A) => AsyncIterator<unknown> | Iterator<unknown>,
+): (...args: A) => GuardedItems<unknown, unknown> {
+  return function guarded(this: unknown, ...args: A) {
+    return new GuardedItems(
+      () => openStream(options, args),
+      () => fn.apply(this, args),
+    );
+  };
+}
+
+function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, Awaited<R>>, fn: (...args: A) => R): unknown {
+  const isWatched = options.cost !== undefined || options.onLimit !== undefined || options.extendBy !== undefined;
+  return async function guarded(this: unknown, ...args: A): Promise<unknown> {
+    if (isWatched) return watchedCall(await openStream(options, args), () => fn.apply(this, args));
     const client = options.client ?? requireDefaultClient();
-    const parent = CyclesContext.guardOf(getCyclesContext());
-    const guard = unwrap(await nativeOf(client).begin(await guardRequest(options, args), parent));
-    const decision = unwrap(guard.context());
-    if (decision['dry_run'] === true) return dryRunResultFromWire(decision['response'] as WireDocument);
+    const signal = signalOf(options, args);
+    const guard = await begin(client, await guardRequest(options, args), signal);
+    if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
 
-    const context = new CyclesContext(guard);
-    let result: Awaited<R>;
-    try {
-      result = await runInContext(context, () => fn.apply(this, args));
-    } catch (error) {
-      settled(context, await guard.release(null));
-      throw error;
-    }
-    settled(context, await commit(guard, context, options, result));
+    const context = new CyclesContext(guard, signal, () => guard.parent());
+    const result = await runUnlessLost(guard, context, () => fn.apply(this, args));
+    if (isStreamLike(result)) return watched(new CallHold(guard, context, options), result);
+    CyclesContext.settle(context, await commit(guard, context, options, result));
     return result;
   };
 }
 
-function refuseUnusable<A extends unknown[], R>(options: WithCyclesOptions<A, R>, fn: unknown): void {
-  if (typeof fn !== 'function') {
-    throw new CyclesValidationError(`a guarded call needs a function type=${typeof fn}`);
+/** A call whose result is a stream that is watched. */
+async function watchedCall(stream: StreamReservation, body: () => unknown): Promise<unknown> {
+  let result: unknown;
+  try {
+    result = await runInContext(stream.context, body);
+  } catch (error) {
+    await stream.release(String(error));
+    throw error;
   }
-  // Why: calling one only makes an iterator, so the commit would come before the first item.
-  if (/^(Async)?GeneratorFunction$/.test(fn.constructor.name)) {
-    throw new CyclesValidationError('a generator function cannot be guarded; guard the function that consumes it');
-  }
-  if (options.estimate === undefined) throw new CyclesValidationError('a guarded call needs an `estimate`');
-  if (options.actual === undefined && options.useEstimateIfActualNotProvided === false) {
-    throw new CyclesValidationError('a guarded call needs `actual` when useEstimateIfActualNotProvided is false');
+  if (isStreamLike(result)) return stream.watch(result as AsyncIterable<unknown>);
+  await stream.commit();
+  return result;
+}
+
+/** Reserves. Aborted, what comes of it is given back. */
+async function begin(client: CyclesClient, request: Encoded, signal: Signal | undefined): Promise<NativeGuard> {
+  signal?.throwIfAborted();
+  const begun = nativeOf(client).begin(request, CyclesContext.parentOf(getCyclesContext()));
+  const giveBack = (): void => {
+    void Promise.resolve(begun).then((envelope) => 'ok' in envelope && envelope.ok.release('aborted'));
+  };
+  return unwrap(await unlessAborted(signal, begun, giveBack));
+}
+
+/** Runs the function; releases when it throws, gives up when its lease is lost and it is to be cancelled. */
+async function runUnlessLost<R>(guard: NativeGuard, context: CyclesContext, body: () => R): Promise<Awaited<R>> {
+  if (guard.cancels()) return runCancellable(guard, context, body);
+  try {
+    return await runInContext(context, body);
+  } catch (error) {
+    CyclesContext.settle(context, await guard.release(null));
+    throw error;
   }
 }
 
-async function guardRequest<A extends unknown[], R>(options: WithCyclesOptions<A, R>, args: A): Promise<JsonValue> {
-  const subject: { [field: string]: unknown } = {};
-  for (const field of SUBJECT_FIELDS) subject[field] = await resolve<A, unknown>(options[field], args);
-  return toWire({
-    estimate: amount(await resolve(options.estimate, args), options),
-    subject: subject as Subject,
-    action: {
-      kind: (await resolve(options.actionKind, args)) ?? 'unknown',
-      name: (await resolve(options.actionName, args)) ?? 'unknown',
-      tags: await resolve(options.actionTags, args),
-    },
-    ttlMs: options.ttlMs,
-    gracePeriodMs: options.gracePeriodMs,
-    overagePolicy: options.overagePolicy,
-    dryRun: options.dryRun,
-    nested: options.nested,
-    metadata: await resolve(options.metadata, args),
-    idempotencyKey: await resolve(options.idempotencyKey, args),
+async function runCancellable<R>(guard: NativeGuard, context: CyclesContext, body: () => R): Promise<Awaited<R>> {
+  const abort: NativeAbort = native.createAbort();
+  let lost: Error | undefined;
+  const loss = Promise.resolve(guard.lost(abort)).then((envelope) => {
+    if ('error' in envelope) return new Promise<never>(() => {});
+    lost = errorFromReport(envelope.ok);
+    CyclesContext.cancel(context, lost);
+    throw lost;
   });
-}
-
-async function resolve<A extends unknown[], T>(option: FromArguments<A, T>, args: A): Promise<T> {
-  return typeof option === 'function' ? await (option as (...args: A) => T | Promise<T>)(...args) : option;
-}
-
-function amount(value: Integer, options: { unit?: string | undefined }): Amount {
-  return { unit: options.unit ?? Unit.USD_MICROCENTS, amount: value };
+  loss.catch(() => {});
+  try {
+    return await Promise.race([runInContext(context, async () => body()), loss]);
+  } catch (error) {
+    if (lost) await guard.abandon();
+    else CyclesContext.settle(context, await guard.release(null));
+    throw lost ?? error;
+  } finally {
+    abort.abort();
+  }
 }
 
 async function commit<A extends unknown[], R>(
@@ -150,41 +165,20 @@ async function commit<A extends unknown[], R>(
   context: CyclesContext,
   options: WithCyclesOptions<A, R>,
   result: R,
-): Promise<Envelope<NativeSettlement>> {
-  const actual = await actualOf(options, result);
+): Promise<Envelope<Encoded>> {
+  const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
   const unknown = options.actual !== undefined && actual === undefined;
   const metadata = unknown ? { ...context.commitMetadata, actual_source: 'estimate' } : context.commitMetadata;
-  const spent = { actual: actual === undefined ? undefined : amount(actual, options) };
-  return guard.commit(toWireOr({ ...spent, metrics: context.metrics, metadata }, spent));
+  const spent = { actual: actual === undefined ? undefined : amount(actual, options.unit) };
+  return guard.commit(encodeReport(spent, { metrics: context.metrics, metadata }));
 }
 
-/** Why a second choice: the work has run, so its spend is booked even where its report is no document. */
-function toWireOr(report: object, spent: object): JsonValue {
+/** The actual, or `undefined` when the callback did not produce a valid one. */
+async function actualOf<R>(option: NonNullable<WithCyclesOptions<never, R>['actual']>, result: R): Promise<Integer | undefined> {
   try {
-    return toWire(report);
-  } catch {
-    return toWire(spent);
-  }
-}
-
-/** The actual, or `undefined` when there is none or the callback did not produce a valid one. */
-async function actualOf<A extends unknown[], R>(options: WithCyclesOptions<A, R>, result: R): Promise<Integer | undefined> {
-  try {
-    const actual = typeof options.actual === 'function' ? await options.actual(result) : options.actual;
+    const actual = typeof option === 'function' ? await option(result) : option;
     return isAmount(actual) ? actual : undefined;
   } catch {
     return undefined;
   }
-}
-
-function isAmount(value: unknown): value is Integer {
-  return (typeof value === 'bigint' || Number.isSafeInteger(value)) && (value as Integer) >= 0;
-}
-
-/** Never throws: the caller's result, or its error, goes out whatever became of the settlement. */
-function settled(context: CyclesContext, envelope: Envelope<NativeSettlement>): void {
-  context.settlement =
-    'error' in envelope
-      ? { outcome: 'refused', response: undefined, error: errorFromReport(envelope.error) }
-      : settlementFrom(envelope.ok);
 }

@@ -165,7 +165,7 @@ test('settings for outages reach the core, and work may run unseen', async (t) =
   assert.equal(seen.isUnseen, true);
   assert.equal(seen.settlement.outcome, 'queued');
   await assert.rejects(work(), /cannot be reached/);
-  assert.throws(() => new CyclesClient({ baseUrl: 'http://h', apiKey: 'k', onUnreachable: 'sometimes' }), /on_unreachable/);
+  assert.throws(() => new CyclesClient({ baseUrl: 'http://h', apiKey: 'k', onUnreachable: 'sometimes' }), /onUnreachable/);
 });
 
 test('the key of a running client can be replaced', async (t) => {

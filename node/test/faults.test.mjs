@@ -47,7 +47,8 @@ for (const transport of ['http', 'local']) {
     assert.equal(throttled.retryAfterMsHeader, 2000);
     assert.equal(server.budget('tenant:acme', 'TOKENS').spent, 0);
     // What is not JSON is passed as the text it is.
-    assert.equal((await client.createEvent(event)).data, '<html>');
+    const garbled = await client.createEvent(event);
+    assert.deepEqual([garbled.text, garbled.body, garbled.data], ['<html>', {}, {}]);
     assert.equal(server.budget('tenant:acme', 'TOKENS').spent, 1);
     await assert.rejects(guarded(client), CyclesTransportError);
     assert.equal(server.count('create_reservation'), 0);

@@ -226,8 +226,10 @@ test('what cannot work is refused before anything is reserved', async (t) => {
     () => withCycles({ ...options, estimate: undefined }, () => {}),
     () => withCycles({ ...options, useEstimateIfActualNotProvided: false }, () => {}),
     () => withCycles(options, undefined),
-    () => withCycles(options, function* () {}),
-    () => withCycles(options, async function* () {}),
+    () => withCycles(options, Promise.resolve()),
+    () => withCycles(undefined, () => {}),
+    () => withCycles({ ...options, actual: 1 }, function* () {}),
+    () => withCycles({ ...options, dryRun: true }, async function* () {}),
   ];
   for (const attempt of refused) assert.throws(attempt, CyclesValidationError);
   for (const estimate of [1.5, Number.NaN, 2 ** 60, -1, '100', 2n ** 63n, null]) {

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use napi_derive::napi;
 use parking_lot::Mutex;
-use runcycles::document::{self, ConfigDocument, GuardRequest, ResponseDocument};
+use runcycles::document::{
+    self, ConfigDocument, GuardRequest, ResponseDocument, StreamOptionsDocument,
+};
 use runcycles::{CyclesClient, CyclesClientBuilder, TimeUnit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::abort::{NativeAbort, unless_aborted};
-use crate::document::{Document, Json};
+use crate::document::{Document, Json, Payload};
 use crate::envelope::{self, Answer, Envelope, Failure, Start, guarded, guarded_async};
-use crate::guard::NativeGuard;
+use crate::guard::{NativeGuard, NativeParent};
 use crate::notifications::{self, Listener};
+use crate::stream::NativeStream;
 use crate::testing::NativeClock;
 
 /// A client of the core, until it is closed.
@@ -42,7 +45,7 @@ struct SendDocument {
 impl NativeClient {
     /// Sends a request as it is; answers `{status, body, headers, error_message}`.
     #[napi]
-    pub fn send(&self, call: Json, abort: Option<&NativeAbort>) -> Answer<Value> {
+    pub fn send(&self, call: Json, abort: Option<&NativeAbort>) -> Answer<Payload> {
         let (client, registration) = (self.open(), abort.and_then(NativeAbort::register));
         Answer::of(self.start, async move {
             let call: SendDocument = call.read("call")?;
@@ -57,19 +60,37 @@ impl NativeClient {
                 document::send(&client, &operation, reservation_id, query, body),
             )
             .await?;
-            Ok(response_document(&response))
+            Ok(Payload::of(&response_document(&response)))
         })
     }
 
     /// Reserves for a guarded call.
     #[napi]
-    pub fn begin(&self, request: Json, parent: Option<&NativeGuard>) -> Answer<NativeGuard> {
+    pub fn begin(&self, request: Json, parent: Option<&NativeParent>) -> Answer<NativeGuard> {
         let (client, start) = (self.open(), self.start);
-        let parent = parent.and_then(NativeGuard::as_parent);
+        let parent = parent.map(NativeParent::parent);
         Answer::of(start, async move {
             let request: GuardRequest = request.read("guarded call")?;
             let client = client?;
             Ok(NativeGuard::new(document::begin(&client, request, parent).await?, start))
+        })
+    }
+
+    /// Reserves for a stream, which is watched as `options` say.
+    #[napi]
+    pub fn begin_stream(
+        &self,
+        request: Json,
+        options: Document,
+        parent: Option<&NativeParent>,
+    ) -> Answer<NativeStream> {
+        let (client, start) = (self.open(), self.start);
+        let parent = parent.map(NativeParent::parent);
+        Answer::of(start, async move {
+            let request: GuardRequest = request.read("guarded stream")?;
+            let options: StreamOptionsDocument = options.read("stream options")?;
+            let stream = document::begin_stream(&client?, request, options, parent).await?;
+            Ok(NativeStream::new(stream, start))
         })
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{Result, ValueType, sys};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -87,11 +88,7 @@ impl Json {
     /// As [`Document::read`].
     pub(crate) fn read<T: DeserializeOwned>(self, what: &str) -> std::result::Result<T, Failure> {
         match self.0.into_value()? {
-            Value::String(text) => {
-                let value: Value = serde_json::from_str(&text)
-                    .map_err(|error| Failure::validation(format!("{what} is not JSON: {error}")))?;
-                Ok(runcycles::document::read(what, value)?)
-            }
+            Value::String(text) => Ok(runcycles::document::read_text(what, &text)?),
             value => Ok(runcycles::document::read(what, value)?),
         }
     }
@@ -126,34 +123,38 @@ impl FromNapiValue for Json {
 
 /// A result of a call that is made often: JSON text, or an object where an integer is beyond
 /// what `JSON.parse` keeps.
-pub(crate) struct Payload(pub(crate) Value);
+pub(crate) struct Payload(String);
+
+impl Payload {
+    /// A value of the core's own types, which always make one.
+    pub(crate) fn of(value: &impl Serialize) -> Self {
+        Self(serde_json::to_string(value).unwrap_or_default())
+    }
+}
 
 impl ToNapiValue for Payload {
     #[expect(
         unsafe_code,
         reason = "napi hands over raw handles, valid for the duration of the call"
     )]
-    unsafe fn to_napi_value(env: sys::napi_env, payload: Self) -> Result<sys::napi_value> {
-        if is_safe(&payload.0) {
-            unsafe { String::to_napi_value(env, payload.0.to_string()) }
-        } else {
-            unsafe { Value::to_napi_value(env, payload.0) }
+    unsafe fn to_napi_value(env: sys::napi_env, Self(text): Self) -> Result<sys::napi_value> {
+        if may_be_rounded(&text) {
+            let value: Value = serde_json::from_str(&text).unwrap_or_default();
+            return unsafe { Value::to_napi_value(env, value) };
         }
+        unsafe { String::to_napi_value(env, text) }
     }
 }
 
-/// JavaScript's `Number.MAX_SAFE_INTEGER`.
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+/// As many digits as `Number.MAX_SAFE_INTEGER` has.
+const SAFE_DIGITS: usize = 16;
 
-fn is_safe(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().all(is_safe),
-        Value::Object(members) => members.values().all(is_safe),
-        Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => number <= MAX_SAFE_INTEGER,
-            (None, Some(number)) => number.unsigned_abs() <= MAX_SAFE_INTEGER,
-            (None, None) => true,
-        },
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
-    }
+/// Whether the text may hold an integer that JavaScript would round; digits in strings count
+/// too, which costs an object and no more.
+fn may_be_rounded(text: &str) -> bool {
+    let mut digits = 0;
+    text.bytes().any(|byte| {
+        digits = if byte.is_ascii_digit() { digits + 1 } else { 0 };
+        digits == SAFE_DIGITS
+    })
 }

@@ -112,7 +112,7 @@ pub(crate) enum Start {
     Elsewhere,
 }
 
-impl<T> Answer<T> {
+impl<T: 'static> Answer<T> {
     /// Begins `body`.
     pub(crate) fn of(
         start: Start,
@@ -142,14 +142,12 @@ impl<T: ToNapiValue + Send + 'static> ToNapiValue for Answer<T> {
         unsafe_code,
         reason = "napi hands over raw handles, valid for the duration of the call"
     )]
-    unsafe fn to_napi_value(
-        raw_env: sys::napi_env,
-        answer: Self,
-    ) -> napi::Result<sys::napi_value> {
+    unsafe fn to_napi_value(raw_env: sys::napi_env, answer: Self) -> napi::Result<sys::napi_value> {
         match answer.0 {
             Progress::Ready(envelope) => unsafe { Envelope::to_napi_value(raw_env, envelope) },
             Progress::Running(future) => {
-                let promise = Env::from(raw_env).spawn_future(async { Ok(future.await) })?;
+                let env = Env::from(raw_env);
+                let promise = env.spawn_future(async { Ok(future.await) })?;
                 unsafe { PromiseRaw::to_napi_value(raw_env, promise) }
             }
         }

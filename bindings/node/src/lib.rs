@@ -14,4 +14,5 @@ mod envelope;
 mod guard;
 mod notifications;
 mod selftest;
+mod stream;
 mod testing;

@@ -303,7 +303,9 @@ mod document {
         assert_eq!(context["reservation_ids"].as_array().unwrap().len(), 1);
         assert_eq!(stream.proceed(usage(json!({"tokens_output": 100}))).await.flow, "cut");
         let settled = stream.finish(usage(json!({"tokens_output": 100, "cost": 70}))).await;
-        assert_eq!(settled.response.unwrap()["charged"]["amount"], 70, "a cost function wins");
+        let response: serde_json::Value =
+            serde_json::from_str(settled.response.unwrap().get()).unwrap();
+        assert_eq!(response["charged"]["amount"], 70, "a cost function wins");
         assert_eq!(stream.abort(usage(json!({})), None).await.outcome, "already_settled");
         assert!(stream.as_parent().is_none());
         assert_eq!(world.budget(), (930, 0, 70));

@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { CyclesError, CyclesValidationError, getCyclesContext, withCycles } from 'runcycles';
+import { CyclesError, CyclesValidationError, getCyclesContext, reserveForStream, withCycles } from 'runcycles';
 import { ManualClock, TestServer } from 'runcycles/testing';
 import { parse } from 'yaml';
 
@@ -103,12 +103,14 @@ class Run {
 
   async #step(step, path) {
     const [kind, ...rest] = Object.keys(step);
-    const allowed = { guard: ['expect'], call: ['expect', 'save'], advance_ms: [], wait_for: [], fault: [], wait_for_faults: [], budgets: [] }[kind];
+    const allowed = { guard: ['expect'], stream: ['expect'], call: ['expect', 'save'], advance_ms: [], wait_for: [], fault: [], wait_for_faults: [], budgets: [] }[kind];
     assert.ok(allowed, `${path}: unknown step ${kind}`);
     for (const key of rest) assert.ok(allowed.includes(key), `${path}: unknown key ${key} beside ${kind}`);
     switch (kind) {
       case 'guard':
         return this.#guard(step.guard, step.expect ?? {}, path);
+      case 'stream':
+        return this.#stream(step.stream, step.expect ?? {}, path);
       case 'call':
         return this.#call(step.call, step.expect ?? {}, step.save ?? {}, path);
       case 'advance_ms':
@@ -162,6 +164,34 @@ class Run {
     assert.equal(seen.error, expect.error, `${path}: error`);
     assert.equal(seen.raised, expect.raised, `${path}: raised`);
     if ('decision' in expect) assert.equal(seen.decision, expect.decision, `${path}: decision`);
+  }
+
+  async #stream(step, expect, path) {
+    onlyKeys(step, ['key', 'request', 'on_limit', 'extend_by', 'pieces', 'actual', 'raises', 'during'], path);
+    onlyKeys(expect, ['pieces', 'cut', 'refused', 'error', 'raised'], path);
+    const pieces = step.pieces ?? [];
+    const seen = { pieces: 0, cut: false, refused: undefined, error: undefined, raised: step.raises };
+    const { actual: _, ...options } = this.#options(step, path);
+    try {
+      const stream = await reserveForStream({ ...options, onLimit: step.on_limit, extendBy: step.extend_by });
+      for (const tokens of pieces) {
+        if (!(await stream.proceed())) break;
+        stream.usage.addOutputTokens(Number(tokens));
+        seen.pieces += 1;
+      }
+      await stream.run(() => this.steps(step.during ?? [], `${path}.during`));
+      if (step.actual !== undefined) stream.usage.setActualCost(step.actual);
+      seen.cut = stream.isCut;
+      seen.refused = stream.limitError?.code;
+      await (step.raises === undefined ? stream.commit() : stream.release(step.raises));
+    } catch (error) {
+      if (!(error instanceof CyclesError)) throw error;
+      seen.error = error.code;
+    }
+    const all = seen.error === undefined ? pieces.length : 0;
+    for (const [name, usual] of Object.entries({ pieces: all, cut: false, refused: undefined, error: undefined, raised: undefined })) {
+      assert.equal(exact(seen[name]), exact(expect[name] ?? usual), `${path}: ${name}`);
+    }
   }
 
   #options(guard, path) {

@@ -1,6 +1,8 @@
 //! Guards as the language packages hold them.
 
-use cycles_protocol::{Amount, CommitRequest, ReservationCreateResponse};
+use std::sync::Arc;
+
+use cycles_protocol::{Amount, CommitRequest, ReservationCreateResponse, ReservationId};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -17,7 +19,7 @@ use crate::nested::{Nesting, Parent};
 pub struct Guard {
     estimate: Amount,
     state: Mutex<State>,
-    context: Value,
+    facts: Facts,
 }
 
 #[derive(Debug)]
@@ -43,46 +45,73 @@ pub async fn begin(
     Ok(match begun {
         Begun::Live(guard) => Guard {
             estimate,
-            context: context(guard.response(), estimate, Some(&guard)),
+            facts: Facts::of(&guard),
             state: Mutex::new(State::Live(Box::new(guard))),
         },
         Begun::DryRun(response) => Guard {
             estimate,
-            context: context(&response, estimate, None),
+            facts: Facts::of_dry_run(*response, estimate),
             state: Mutex::new(State::DryRun),
         },
     })
 }
 
-pub(super) fn context(
-    response: &ReservationCreateResponse,
+/// What is known of a reservation once it is made. A document is made of it only
+/// when somebody asks, which most calls do not.
+#[derive(Debug)]
+pub(super) struct Facts {
     estimate: Amount,
-    guard: Option<&ReservationGuard>,
-) -> Value {
-    json!({
-        "reservation_id": response.reservation_id,
-        "lease_lost": false,
-        "decision": response.decision,
-        "estimate": estimate,
-        "caps": response.caps,
-        "expires_at_ms": response.expires_at_ms,
-        "affected_scopes": response.affected_scopes,
-        "scope_path": response.scope_path,
-        "reserved": response.reserved,
-        "balances": response.balances.as_deref().unwrap_or_default(),
-        "dry_run": guard.is_none(),
-        "trace_id": guard.map(ReservationGuard::trace_id),
-        "parent_reservation_id": guard.and_then(ReservationGuard::parent_reservation_id),
-        "unseen": guard.is_some_and(ReservationGuard::is_unseen),
-        "response": response,
-    })
+    response: Arc<ReservationCreateResponse>,
+    /// `None` for a dry run.
+    trace_id: Option<String>,
+    parent_reservation_id: Option<ReservationId>,
+    unseen: bool,
+}
+
+impl Facts {
+    pub(super) fn of(guard: &ReservationGuard) -> Self {
+        Self {
+            estimate: guard.estimate(),
+            response: Arc::clone(&guard.held.response),
+            trace_id: Some(guard.trace_id().to_owned()),
+            parent_reservation_id: guard.parent_reservation_id().cloned(),
+            unseen: guard.is_unseen(),
+        }
+    }
+
+    fn of_dry_run(response: ReservationCreateResponse, estimate: Amount) -> Self {
+        let response = Arc::new(response);
+        Self { estimate, response, trace_id: None, parent_reservation_id: None, unseen: false }
+    }
+
+    /// As it stood when the reservation was made.
+    pub(super) fn document(&self) -> Value {
+        let response = &self.response;
+        json!({
+            "reservation_id": response.reservation_id,
+            "lease_lost": false,
+            "decision": response.decision,
+            "estimate": self.estimate,
+            "caps": response.caps,
+            "expires_at_ms": response.expires_at_ms,
+            "affected_scopes": response.affected_scopes,
+            "scope_path": response.scope_path,
+            "reserved": response.reserved,
+            "balances": response.balances.as_deref().unwrap_or_default(),
+            "dry_run": self.trace_id.is_none(),
+            "trace_id": self.trace_id,
+            "parent_reservation_id": self.parent_reservation_id,
+            "unseen": self.unseen,
+            "response": **response,
+        })
+    }
 }
 
 impl Guard {
     /// What the guarded function may know of its reservation.
     #[must_use]
     pub fn context(&self) -> Value {
-        let mut context = self.context.clone();
+        let mut context = self.facts.document();
         if let State::Live(guard) = &*self.state.lock() {
             context["expires_at_ms"] = json!(guard.expires_at_ms());
             context["lease_lost"] = json!(guard.lease().loss().is_some());

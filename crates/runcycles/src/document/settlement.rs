@@ -2,6 +2,7 @@
 
 use cycles_protocol::{Amount, CyclesMetrics, Error as Refusal, JsonMap};
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::error::ErrorReport;
@@ -61,7 +62,7 @@ pub struct SettlementDocument {
     /// `refused`, `already_settled` or `nothing_to_settle`.
     pub outcome: &'static str,
     /// The authority's answer.
-    pub response: Option<Value>,
+    pub response: Option<Box<RawValue>>,
     /// Why it is pending or was refused; where it is booked, that its lease was
     /// lost before, if the `heartbeat_policy` wants to hear of it.
     pub error: Option<ErrorReport>,
@@ -73,7 +74,7 @@ impl SettlementDocument {
     }
 
     fn answered(outcome: &'static str, response: &impl Serialize) -> Self {
-        Self { outcome, response: serde_json::to_value(response).ok(), error: None }
+        Self { outcome, response: to_raw_value(response).ok(), error: None }
     }
 
     fn failed(outcome: &'static str, error: &Refusal) -> Self {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::GuardRequest;
+use super::guard::Facts;
 use super::settlement::{Member, SettlementDocument};
 use crate::client::CyclesClient;
 use crate::error::ErrorReport;
@@ -66,7 +67,7 @@ impl From<Next> for FlowDocument {
 #[derive(Debug)]
 pub struct Stream {
     stream: StreamReservation,
-    context: Value,
+    facts: Option<Facts>,
 }
 
 /// Reserves budget for a stream. `parent` is the call that it is opened inside of.
@@ -88,9 +89,8 @@ pub async fn begin_stream(
         watched = watched.extend_by(amount);
     }
     let stream = StreamReservation::begin(client, opening, watched, nesting).await?;
-    let context = stream
-        .first(|guard| super::guard::context(guard.response(), guard.estimate(), Some(guard)));
-    Ok(Stream { stream, context: context.unwrap_or_default() })
+    let facts = stream.first(Facts::of);
+    Ok(Stream { stream, facts })
 }
 
 impl Stream {
@@ -98,7 +98,8 @@ impl Stream {
     /// reservation, and `reservation_ids`, `used`, `held`, `is_cut`, `is_settled`.
     #[must_use]
     pub fn context(&self) -> Value {
-        let (stream, mut context) = (&self.stream, self.context.clone());
+        let stream = &self.stream;
+        let mut context = self.facts.as_ref().map(Facts::document).unwrap_or_default();
         if let Some((expires_at_ms, loss)) =
             stream.first(|guard| (guard.expires_at_ms(), guard.lease().loss()))
         {
