@@ -63,6 +63,21 @@ export let nativeOf: (client: CyclesClient) => NativeClient;
 const live = new Set<WeakRef<CyclesClient>>();
 const forgotten = new FinalizationRegistry<WeakRef<CyclesClient>>((client) => live.delete(client));
 
+let waitsAtExit = false;
+
+/**
+ * A process that has nothing else to do waits for settlements under way, at most each client's
+ * `retryFlushTimeout`. Once: what is left then is in the journal, for the next process.
+ */
+function waitAtExit(): void {
+  if (waitsAtExit) return;
+  waitsAtExit = true;
+  process.once('beforeExit', () => {
+    // A client that is closed in the meantime has nothing left.
+    flushPendingCommits().catch(() => {});
+  });
+}
+
 /**
  * Talks to a budget authority: over HTTP, or in process with {@link CyclesClient.embedded}.
  *
@@ -97,6 +112,7 @@ export class CyclesClient {
     this.#live = new WeakRef(this);
     live.add(this.#live);
     forgotten.register(this, this.#live);
+    waitAtExit();
   }
 
   /** A client configured by `CYCLES_BASE_URL`, `CYCLES_API_KEY`, …; see {@link CyclesConfig.fromEnv}. */

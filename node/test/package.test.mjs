@@ -94,7 +94,7 @@ test('a process ends by itself with a settlement pending', () => {
     `const { withCycles, getCyclesContext } = require('runcycles');
      const { TestServer } = require('runcycles/testing');
      const server = new TestServer(${JSON.stringify(SEED)});
-     const client = server.client();
+     const client = server.client({ config: { retryFlushTimeout: 100 } });
      withCycles(${OPTIONS}, async () => { await server.shutdown(); return getCyclesContext(); })()
        .then((context) => console.log(context.settlement.outcome));`,
     'pending',
