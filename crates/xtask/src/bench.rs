@@ -2,6 +2,7 @@
 //! each language. The programs are `benches/` and `examples/bench/<language>`.
 
 mod authority;
+mod node;
 mod settlement;
 
 use std::process::Command;
@@ -42,7 +43,7 @@ pub(crate) enum Subject {
     Rust,
     /// A guarded call in Python
     Python,
-    /// A guarded call in Node
+    /// A guarded call in Node; when named, also against a client in JavaScript
     Node,
     /// A guarded call in Kotlin
     Kotlin,
@@ -62,7 +63,8 @@ impl Subject {
 
 /// Measures `subjects`, or all where none is named, and prints a table for each.
 pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> Result<bool> {
-    let subjects = if subjects.is_empty() { by_default() } else { subjects.to_vec() };
+    let named = !subjects.is_empty();
+    let subjects = if named { subjects.to_vec() } else { by_default() };
     build::workspace(repo)?;
     for subject in subjects.iter().filter(|subject| subject.language().is_none()) {
         match subject {
@@ -71,7 +73,15 @@ pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> R
         }
     }
     let languages: Vec<_> = subjects.iter().filter_map(|subject| subject.language()).collect();
-    if languages.is_empty() { Ok(true) } else { guarded_calls(repo, &languages, runs, calls) }
+    if languages.is_empty() {
+        return Ok(true);
+    }
+    let measured = guarded_calls(repo, &languages, runs, calls)?;
+    // Minutes, for whoever asks for it by name.
+    if named && subjects.contains(&Subject::Node) {
+        node::run(repo, runs)?;
+    }
+    Ok(measured)
 }
 
 /// All but what builds the registry's `runcycles`.
