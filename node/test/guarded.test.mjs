@@ -281,3 +281,24 @@ test('the result is returned when the authority is gone at the commit', async (t
   })();
   assert.equal(context.settlement.outcome, 'pending');
 });
+
+test('under `cancel` a lost lease aborts the signal and rejects the call', async (t) => {
+  const clock = new ManualClock();
+  const { server, budget } = authority(t, { clock });
+  const client = server.client({ config: { tenant: 'acme', heartbeatPolicy: 'cancel' } });
+  server.inject('extend', 'status', { status: 410, code: 'RESERVATION_EXPIRED' });
+  let signal;
+  const call = withCycles({ client, unit: 'TOKENS', estimate: 100, ttlMs: 5000 }, () => {
+    ({ signal } = getCyclesContext());
+    clock.advance(2000);
+    return new Promise(() => {}); // work that would never notice
+  });
+  const timer = setTimeout(() => {}, 10_000);
+  t.after(() => clearTimeout(timer));
+  await assert.rejects(call(), (error) => error === signal.reason && /lease/.test(error.message));
+  assert.equal(signal.aborted, true);
+  assert.equal(budget().spent, 0);
+  // A call that ends in time is not told, and its wait for the loss ends with it.
+  assert.equal(await withCycles({ client, unit: 'TOKENS', estimate: 1 }, () => 'done')(), 'done');
+  await client.close(0);
+});

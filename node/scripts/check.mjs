@@ -1,0 +1,20 @@
+// Whether the addon of this machine loads, answers, and is as small as promised. For the release workflow.
+import { statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { here } from './platforms.mjs';
+
+/** What an addon with the authority in it may weigh. */
+const LIMIT = 8_000_000;
+
+const file = fileURLToPath(new URL(`../runcycles.${here()}.node`, import.meta.url));
+const { size } = statSync(file);
+if (size > LIMIT) throw new Error(`${file} has ${size} bytes, more than ${LIMIT}`);
+const { CyclesClient, withCycles } = await import('../dist/index.mjs');
+const client = CyclesClient.embedded({
+  keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
+  budgets: [{ scope: 'tenant:acme', unit: 'TOKENS', allocated: 10 }],
+});
+const answer = await withCycles({ client, tenant: 'acme', unit: 'TOKENS', estimate: 5 }, () => 'an answer')();
+if (answer !== 'an answer') throw new Error(`it answered ${answer}`);
+process.stdout.write(`${here()}: ${size} bytes\n`);
