@@ -1,5 +1,5 @@
 //! [`Authority`] over the engine: every operation runs inline when its future
-//! is polled, and not before.
+//! is polled, and not before. Where a store keeps the ledger, the answer waits for it.
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
@@ -11,13 +11,16 @@ use cycles_protocol::{
 };
 
 use crate::Engine;
+use crate::durability::Access;
 
-fn run<'a, T: 'a>(
+fn run<'a, T: Send + 'a>(
+    engine: &'a Engine,
     call: &'a Call,
+    access: Access,
     operation: impl FnOnce() -> Result<T, Error> + Send + 'a,
 ) -> Answered<'a, T> {
     Box::pin(async move {
-        match operation() {
+        match engine.durably(access, operation).await {
             Ok(value) => Ok(Answer::local(value)),
             Err(error) => Err(error.in_request(&call.request_id, &call.trace_id)),
         }
@@ -30,7 +33,7 @@ impl Authority for Engine {
         call: &'a Call,
         request: ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        run(call, move || self.create_reservation_now(call, request))
+        run(self, call, Access::Changes, move || self.create_reservation_now(call, request))
     }
 
     fn commit<'a>(
@@ -39,7 +42,7 @@ impl Authority for Engine {
         id: &'a ReservationId,
         request: CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        run(call, move || self.commit_now(call, id, request))
+        run(self, call, Access::Changes, move || self.commit_now(call, id, request))
     }
 
     fn release<'a>(
@@ -48,7 +51,7 @@ impl Authority for Engine {
         id: &'a ReservationId,
         request: ReleaseRequest,
     ) -> Answered<'a, ReleaseResponse> {
-        run(call, move || self.release_now(call, id, request))
+        run(self, call, Access::Changes, move || self.release_now(call, id, request))
     }
 
     fn extend<'a>(
@@ -57,7 +60,7 @@ impl Authority for Engine {
         id: &'a ReservationId,
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
-        run(call, move || self.extend_now(call, id, request))
+        run(self, call, Access::Changes, move || self.extend_now(call, id, request))
     }
 
     fn decide<'a>(
@@ -65,7 +68,7 @@ impl Authority for Engine {
         call: &'a Call,
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
-        run(call, move || self.decide_now(call, request))
+        run(self, call, Access::Changes, move || self.decide_now(call, request))
     }
 
     fn create_event<'a>(
@@ -73,7 +76,7 @@ impl Authority for Engine {
         call: &'a Call,
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
-        run(call, move || self.create_event_now(call, request))
+        run(self, call, Access::Changes, move || self.create_event_now(call, request))
     }
 
     fn get_balances<'a>(
@@ -81,7 +84,7 @@ impl Authority for Engine {
         call: &'a Call,
         params: BalanceParams,
     ) -> Answered<'a, BalanceResponse> {
-        run(call, move || self.get_balances_now(call, &params))
+        run(self, call, Access::Reads, move || self.get_balances_now(call, &params))
     }
 
     fn list_reservations<'a>(
@@ -89,7 +92,12 @@ impl Authority for Engine {
         call: &'a Call,
         params: ListReservationsParams,
     ) -> Answered<'a, ReservationListResponse> {
-        run(call, move || self.list_reservations_now(call, &params))
+        Box::pin(async move {
+            let listed = self.list_reservations_answer(call, params).await;
+            listed
+                .map(Answer::local)
+                .map_err(|error| error.in_request(&call.request_id, &call.trace_id))
+        })
     }
 
     fn get_reservation<'a>(
@@ -97,6 +105,6 @@ impl Authority for Engine {
         call: &'a Call,
         id: &'a ReservationId,
     ) -> Answered<'a, ReservationDetail> {
-        run(call, move || self.get_reservation_now(call, id))
+        run(self, call, Access::Reads, move || self.get_reservation_now(call, id))
     }
 }

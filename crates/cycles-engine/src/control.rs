@@ -18,6 +18,8 @@ use cycles_protocol::control::{
 };
 use cycles_protocol::{Control, Error, Principal};
 
+pub(crate) use policies::policy_row_of;
+
 use crate::Engine;
 use crate::store::KeyHash;
 
@@ -27,19 +29,19 @@ impl Control for Engine {
     }
 
     fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error> {
-        self.create_tenant_now(request)
+        self.changing(|| self.create_tenant_now(request))
     }
 
     fn create_api_key(&self, request: ApiKeyCreateRequest) -> Result<ApiKeyCreateResponse, Error> {
-        self.create_api_key_now(request)
+        self.changing(|| self.create_api_key_now(request))
     }
 
     fn create_budget(&self, request: BudgetCreateRequest) -> Result<BudgetLedger, Error> {
-        self.create_budget_now(&request)
+        self.changing(|| self.create_budget_now(&request))
     }
 
     fn get_budget(&self, budget: &BudgetRef) -> Result<BudgetLedger, Error> {
-        self.get_budget_now(budget)
+        self.reading(|| self.get_budget_now(budget))
     }
 
     fn fund_budget(
@@ -47,19 +49,19 @@ impl Control for Engine {
         budget: &BudgetRef,
         request: BudgetFundingRequest,
     ) -> Result<BudgetFundingResponse, Error> {
-        self.fund_budget_now(budget, request)
+        self.changing(|| self.fund_budget_now(budget, request))
     }
 
     fn create_policy(&self, request: PolicyCreateRequest) -> Result<Policy, Error> {
-        self.create_policy_now(request)
+        self.changing(|| self.create_policy_now(request))
     }
 
     fn list_audit_logs(&self, params: &AuditLogParams) -> Result<AuditLogListResponse, Error> {
-        self.list_audit_logs_now(params)
+        self.reading(|| self.list_audit_logs_now(params))
     }
 
     fn set_budget_frozen(&self, budget: &BudgetRef, frozen: bool) -> Result<BudgetLedger, Error> {
-        self.set_budget_frozen_now(budget, frozen)
+        self.changing(|| self.set_budget_frozen_now(budget, frozen))
     }
 
     fn set_budget_period(
@@ -71,18 +73,18 @@ impl Control for Engine {
     }
 
     fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error> {
-        self.list_tenants_now(params)
+        self.reading(|| self.list_tenants_now(params))
     }
 
     fn list_api_keys(&self, params: &ApiKeyListParams) -> Result<ApiKeyListResponse, Error> {
-        self.list_api_keys_now(params)
+        self.reading(|| self.list_api_keys_now(params))
     }
 
     fn revoke_api_key(&self, key_id: &str, reason: Option<&str>) -> Result<ApiKey, Error> {
-        self.revoke_api_key_now(key_id, reason)
+        self.changing(|| self.revoke_api_key_now(key_id, reason))
     }
 
     fn list_budgets(&self, params: &BudgetListParams) -> Result<BudgetListResponse, Error> {
-        self.list_budgets_now(params)
+        self.reading(|| self.list_budgets_now(params))
     }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use cycles_protocol::{Clock, Error, ErrorCode, Random, ReservationId};
 use dashmap::DashMap;
 use hashbrown::DefaultHashBuilder;
-use parking_lot::MutexGuard;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::store::{Audit, Keys, Owners, Tenant, TenantState};
+use crate::durable::DurableStore;
+use crate::store::{Audit, Keys, Owners, Tenant, Turn};
 use crate::{LocalAuthority, Seed, SeedError, SeedRetention, ids};
 
 /// An authority in process. Clones are cheap and share one ledger.
@@ -59,6 +60,9 @@ struct Shared {
     keys: Keys,
     audit: Audit,
     retention: SeedRetention,
+    store: Option<Arc<dyn DurableStore>>,
+    /// Held while memory is made anew.
+    reloading: Mutex<()>,
 }
 
 impl fmt::Debug for Engine {
@@ -75,10 +79,15 @@ impl Engine {
     /// An engine without tenants.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self::keeping(SeedRetention::default(), clock, random)
+        Self::keeping(SeedRetention::default(), clock, random, None)
     }
 
-    fn keeping(retention: SeedRetention, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+    pub(crate) fn keeping(
+        retention: SeedRetention,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        store: Option<Arc<dyn DurableStore>>,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 clock,
@@ -88,6 +97,8 @@ impl Engine {
                 keys: Keys::default(),
                 audit: Audit::default(),
                 retention,
+                store,
+                reloading: Mutex::default(),
             }),
         }
     }
@@ -104,7 +115,7 @@ impl Engine {
         seed.retention
             .check()
             .map_err(|why| SeedError::new(format!("seed cannot be used, retention: {why}")))?;
-        let engine = Self::keeping(seed.retention, clock, random);
+        let engine = Self::keeping(seed.retention, clock, random, None);
         engine.apply(seed)?;
         Ok(engine)
     }
@@ -136,13 +147,27 @@ impl Engine {
             let Ok(mut state) = tenant.turn() else { return 0 };
             let now = self.shared.clock.now_ms();
             state.replays.prune(now);
-            state.catch_up(&self.shared.owners, now)
+            let durable = state.durable();
+            state.catch_up(&self.shared.owners, now, durable)
         };
-        self.all_tenants().into_iter().map(sweep).sum()
+        let expired = self.all_tenants().into_iter().map(sweep).sum();
+        if let Some(store) = self.store() {
+            let now = self.shared.clock.now_ms();
+            store.tidy(now, now.saturating_sub(self.shared.retention.finalized_ms));
+        }
+        expired
     }
 
     pub(crate) fn owners(&self) -> &Owners {
         &self.shared.owners
+    }
+
+    pub(crate) fn store(&self) -> Option<&Arc<dyn DurableStore>> {
+        self.shared.store.as_ref()
+    }
+
+    pub(crate) fn reloading(&self) -> &Mutex<()> {
+        &self.shared.reloading
     }
 
     pub(crate) fn retention(&self) -> SeedRetention {
@@ -188,21 +213,37 @@ impl Engine {
 
     /// Whose reservation it is.
     pub(crate) fn owner(&self, id: &ReservationId) -> Result<(Arc<Tenant>, Uuid), Error> {
-        ids::parse_reservation(id)
-            .and_then(|uuid| Some((Arc::clone(self.shared.owners.get(&uuid)?.value()), uuid)))
-            .ok_or_else(|| ids::not_found(id))
+        let uuid = ids::parse_reservation(id).ok_or_else(|| ids::not_found(id))?;
+        if let Some(tenant) = self.shared.owners.get(&uuid) {
+            return Ok((Arc::clone(tenant.value()), uuid));
+        }
+        let kept = self.store().map(|store| store.reservation(uuid)).transpose()?.flatten();
+        let owner = kept.and_then(|(tenant, _)| self.find_tenant(&tenant));
+        owner.map(|tenant| (tenant, uuid)).ok_or_else(|| ids::not_found(id))
     }
 
     /// The tenant's turn, with everything expired that is due by the time that
     /// comes with it.
-    pub(crate) fn turn<'t>(
-        &self,
-        tenant: &'t Tenant,
-    ) -> Result<(MutexGuard<'t, TenantState>, i64), Error> {
+    pub(crate) fn turn<'t>(&self, tenant: &'t Tenant) -> Result<(Turn<'t>, i64), Error> {
         let mut state = tenant.turn()?;
         // Read under the lock, so that commands see time in their own order.
         let now = self.shared.clock.now_ms();
-        state.catch_up(&self.shared.owners, now);
+        let durable = state.durable();
+        state.catch_up(&self.shared.owners, now, durable);
+        Ok((state, now))
+    }
+
+    /// As [`turn`](Self::turn), with a reservation in memory that only the store
+    /// may have.
+    pub(crate) fn turn_on<'t>(
+        &self,
+        tenant: &'t Arc<Tenant>,
+        id: Uuid,
+    ) -> Result<(Turn<'t>, i64), Error> {
+        let (mut state, now) = self.turn(tenant)?;
+        if state.recall(id, now)? {
+            self.shared.owners.insert(id, Arc::clone(tenant));
+        }
         Ok((state, now))
     }
 }

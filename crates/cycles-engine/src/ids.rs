@@ -14,9 +14,19 @@ pub(crate) fn random(random: &dyn Random) -> Uuid {
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
-/// A random UUID that is not taken.
-pub(crate) fn fresh(source: &dyn Random, taken: impl Fn(Uuid) -> bool) -> Result<Uuid, Error> {
-    (0..limits::ID_ATTEMPTS).map(|_| random(source)).find(|id| !taken(*id)).ok_or_else(|| {
+/// A UUID that is not taken, random but for its time (version 7): what was made
+/// together stands together in a store's indexes.
+pub(crate) fn fresh(
+    source: &dyn Random,
+    now: i64,
+    taken: impl Fn(Uuid) -> bool,
+) -> Result<Uuid, Error> {
+    let timed = |_| {
+        let mut bytes = [0; 10];
+        source.fill(&mut bytes);
+        uuid::Builder::from_unix_timestamp_millis(now.max(0).cast_unsigned(), &bytes).into_uuid()
+    };
+    (0..limits::ID_ATTEMPTS).map(timed).find(|id| !taken(*id)).ok_or_else(|| {
         Error::new(ErrorCode::InternalError, "randomness repeats itself; no fresh id was found")
     })
 }

@@ -12,6 +12,7 @@ use cycles_protocol::{
 };
 
 use crate::Engine;
+use crate::durability::Access;
 use crate::store::KeyHash;
 
 /// An [`Engine`] behind one API key. The key is checked on every call, so it
@@ -37,14 +38,16 @@ impl LocalAuthority {
     }
 
     /// Runs an operation when its future is polled, as the key's principal.
-    fn run<'a, T: 'a>(
+    fn run<'a, T: Send + 'a>(
         &'a self,
         call: &'a Call,
+        access: Access,
         operation: impl FnOnce(&Engine, &Call) -> Result<T, Error> + Send + 'a,
     ) -> Answered<'a, T> {
         Box::pin(async move {
-            self.by_key(call)
-                .and_then(|call| operation(&self.engine, &call))
+            let as_key = || self.by_key(call).and_then(|call| operation(&self.engine, &call));
+            let outcome = self.engine.durably(access, as_key).await;
+            outcome
                 .map(Answer::local)
                 .map_err(|error| error.in_request(&call.request_id, &call.trace_id))
         })
@@ -64,7 +67,9 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        self.run(call, move |engine, call| engine.create_reservation_now(call, request))
+        self.run(call, Access::Changes, move |engine, call| {
+            engine.create_reservation_now(call, request)
+        })
     }
 
     fn commit<'a>(
@@ -73,7 +78,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        self.run(call, move |engine, call| engine.commit_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, call| engine.commit_now(call, id, request))
     }
 
     fn release<'a>(
@@ -82,7 +87,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ReleaseRequest,
     ) -> Answered<'a, ReleaseResponse> {
-        self.run(call, move |engine, call| engine.release_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, call| engine.release_now(call, id, request))
     }
 
     fn extend<'a>(
@@ -91,7 +96,7 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
-        self.run(call, move |engine, call| engine.extend_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, call| engine.extend_now(call, id, request))
     }
 
     fn decide<'a>(
@@ -99,7 +104,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
-        self.run(call, move |engine, call| engine.decide_now(call, request))
+        self.run(call, Access::Changes, move |engine, call| engine.decide_now(call, request))
     }
 
     fn create_event<'a>(
@@ -107,7 +112,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
-        self.run(call, move |engine, call| engine.create_event_now(call, request))
+        self.run(call, Access::Changes, move |engine, call| engine.create_event_now(call, request))
     }
 
     fn get_balances<'a>(
@@ -115,7 +120,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         params: BalanceParams,
     ) -> Answered<'a, BalanceResponse> {
-        self.run(call, move |engine, call| engine.get_balances_now(call, &params))
+        self.run(call, Access::Reads, move |engine, call| engine.get_balances_now(call, &params))
     }
 
     fn list_reservations<'a>(
@@ -123,7 +128,15 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         params: ListReservationsParams,
     ) -> Answered<'a, ReservationListResponse> {
-        self.run(call, move |engine, call| engine.list_reservations_now(call, &params))
+        Box::pin(async move {
+            let listed = match self.by_key(call) {
+                Ok(call) => self.engine.list_reservations_answer(&call, params).await,
+                Err(error) => Err(error),
+            };
+            listed
+                .map(Answer::local)
+                .map_err(|error| error.in_request(&call.request_id, &call.trace_id))
+        })
     }
 
     fn get_reservation<'a>(
@@ -131,7 +144,7 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         id: &'a ReservationId,
     ) -> Answered<'a, ReservationDetail> {
-        self.run(call, move |engine, call| engine.get_reservation_now(call, id))
+        self.run(call, Access::Reads, move |engine, call| engine.get_reservation_now(call, id))
     }
 
     fn send<'a>(

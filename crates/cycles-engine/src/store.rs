@@ -1,4 +1,5 @@
-//! The memory store: gone at exit. One [`Tenant`] per tenant behind its lock.
+//! State in memory, one [`Tenant`] per tenant behind its lock. Gone at exit,
+//! unless a store keeps it ([`crate::durable`]).
 
 mod audit;
 mod budgets;
@@ -11,13 +12,19 @@ mod snapshot;
 mod tenant;
 mod work;
 
-pub(crate) use audit::{Audit, Row as AuditRow};
-pub(crate) use budgets::{BudgetId, BudgetRow, BudgetTable, Slots, balance};
-pub(crate) use keys::{ApiKey, KeyHash, Keys};
+pub(crate) use audit::Audit;
+pub use audit::AuditRow;
+pub use budgets::{BudgetId, BudgetRow, Slots};
+pub(crate) use budgets::{BudgetTable, balance};
+pub(crate) use keys::Keys;
+pub use keys::{ApiKey, KeyHash};
+pub use periods::KeptPeriods;
 pub(crate) use periods::Periods;
 pub(crate) use policies::{PolicyRow, PolicyTable};
-pub(crate) use replays::{Endpoint, ReplayKey, Replays, Stored, mismatch};
-pub(crate) use reservations::{Record, Reservations, Settled, Settlement};
-pub(crate) use snapshot::{Amounts, Snapshot};
-pub(crate) use tenant::{Owners, Tenant, TenantState};
-pub(crate) use work::Work;
+pub use replays::{Endpoint, ReplayKey, Stored};
+pub(crate) use replays::{Replays, mismatch};
+pub(crate) use reservations::Reservations;
+pub use reservations::{Record, Settled, Settlement};
+pub use snapshot::{Amounts, Snapshot};
+pub(crate) use tenant::{Owners, Tenant, TenantState, Turn};
+pub use work::Work;

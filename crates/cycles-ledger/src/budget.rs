@@ -81,6 +81,14 @@ impl Budget {
         budget.checked()
     }
 
+    /// A budget that was kept elsewhere, with what open reservations hold on it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn restored(opening: Opening, reserved: i64) -> Result<Self, Refusal> {
+        Self { reserved, ..Self::open(opening)? }.checked()
+    }
+
     /// The same budget, if it keeps the invariant.
     pub(crate) fn checked(self) -> Result<Self, Refusal> {
         let positive = self.allocated | self.spent | self.reserved | self.debt;

@@ -70,6 +70,18 @@ impl ScopeSet {
         self.0 & 1 << position != 0
     }
 
+    /// One bit a position, the first one lowest.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set that has these [`bits`](Self::bits).
+    #[must_use]
+    pub const fn of_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+
     /// Whether no position is in the set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

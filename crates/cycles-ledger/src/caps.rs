@@ -33,6 +33,18 @@ impl CapsRule {
         }
         (caps != Caps::default()).then(|| Self { at_utilization, caps: Arc::new(caps) })
     }
+
+    /// The utilisation from which they apply, percent.
+    #[must_use]
+    pub const fn at_utilization(&self) -> u8 {
+        self.at_utilization
+    }
+
+    /// What they limit.
+    #[must_use]
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
 }
 
 /// The caps that come with a hold: the strictest of all that apply, or none.

@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use cycles_engine::{Engine, Seed};
+use cycles_engine::durable::DurableStore;
+use cycles_engine::{Engine, OpenError, Seed};
 use cycles_protocol::{Random, SystemClock, SystemRandom, trace};
 use cycles_server::{EmbeddedServer, ServerConfig, StartError};
+use cycles_store::{SqliteStore, StoreError};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
@@ -21,7 +23,14 @@ use crate::signals::Signals;
 #[derive(Debug, Args)]
 #[command(long_about = ABOUT, after_long_help = EXAMPLE)]
 pub(crate) struct Serve {
-    /// Where state is kept.
+    /// Directory to keep everything in; made where there is none.
+    ///
+    /// An answer leaves only after it is on disk there: a server that is killed
+    /// loses nothing that it answered. Without it, everything is gone at exit.
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
+    data: Option<PathBuf>,
+
+    /// Where state is kept without --data.
     #[arg(long, value_enum, default_value_t = Store::Memory)]
     store: Store,
 
@@ -37,6 +46,8 @@ pub(crate) struct Serve {
     admin_listen: Option<AdminListen>,
 
     /// YAML or JSON file with the tenants, keys and budgets to start with.
+    ///
+    /// With --data, it fills a new directory; one that has tenants keeps its own.
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
@@ -65,7 +76,8 @@ Logs go to stderr; RUST_LOG sets which, like RUST_LOG=cycles_server=debug.
 SIGTERM and SIGINT let requests in flight end, for at most 10 s; a second
 signal ends at once.
 
-Exit codes: 0 ended by a signal, 1 could not serve, 2 wrong arguments or seed.";
+Exit codes: 0 ended by a signal, 1 could not serve, 2 wrong arguments, seed or
+data directory.";
 
 const EXAMPLE: &str = "\
 A seed:
@@ -112,10 +124,15 @@ impl Serve {
     }
 
     async fn start(&self, seed: &Seed) -> Result<EmbeddedServer, Failure> {
-        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
-        let Store::Memory = self.store;
-        let engine = Engine::with_seed(seed, clock, random)
-            .map_err(|error| Failure::Usage(self.in_seed(&error)))?;
+        let engine = match &self.data {
+            Some(directory) => self.open(directory, seed)?,
+            None => {
+                let Store::Memory = self.store;
+                let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+                Engine::with_seed(seed, clock, random)
+                    .map_err(|error| Failure::Usage(self.in_seed(&error)))?
+            }
+        };
         let made_key = self.admin_key.is_none().then(|| make_admin_key(engine.random().as_ref()));
         let admin_key = self.admin_key.as_ref().or(made_key.as_ref()).cloned().unwrap_or_default();
         let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
@@ -129,6 +146,27 @@ impl Serve {
             show_admin_key(&key);
         }
         Ok(server)
+    }
+
+    /// The engine that a directory keeps.
+    fn open(&self, directory: &Path, seed: &Seed) -> Result<Engine, Failure> {
+        let store = SqliteStore::open(directory).map_err(|error| match error {
+            StoreError::Sqlite { .. } | StoreError::Damaged { .. } => {
+                Failure::Runtime(error.to_string())
+            }
+            _ => Failure::Usage(format!("{error} option=--data")),
+        })?;
+        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        let store: Arc<dyn DurableStore> = Arc::new(store);
+        let opened = Engine::open(&store, seed, clock, random);
+        let (engine, is_new) = opened.map_err(|error| match error {
+            OpenError::Seed(error) => Failure::Usage(self.in_seed(&error)),
+            error => Failure::Runtime(format!("{error} path={}", directory.display())),
+        })?;
+        if !is_new && self.seed.is_some() {
+            tracing::info!(data = %directory.display(), "the directory has tenants, so the seed is not used");
+        }
+        Ok(engine)
     }
 
     fn in_seed(&self, error: &dyn std::fmt::Display) -> String {

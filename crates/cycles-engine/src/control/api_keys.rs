@@ -8,6 +8,7 @@ use cycles_protocol::control::{
 use cycles_protocol::strict::{self, Validate};
 use cycles_protocol::{Error, ErrorCode, Permission, Principal};
 
+use crate::durable::Change;
 use crate::store::{ApiKey, KeyHash};
 use crate::{Engine, ids, limits, time};
 use cycles_protocol::ScopeFilter;
@@ -30,6 +31,18 @@ impl Engine {
                     "the API key is missing, unknown, revoked or expired",
                 )
             })
+    }
+
+    /// Adds a key; `false` when the secret is taken.
+    pub(super) fn add_key(&self, secret: &str, key: &ApiKey) -> bool {
+        let hash = KeyHash::of(secret);
+        if !self.keys().insert(hash.clone(), key.clone()) {
+            return false;
+        }
+        if let Principal::Tenant { tenant_id, .. } = &key.principal {
+            self.keep(tenant_id, || Change::Key(hash, Box::new(key.clone())));
+        }
+        true
     }
 
     pub(super) fn create_api_key_now(
@@ -88,7 +101,7 @@ impl Engine {
             metadata: request.metadata,
         };
         let key = ApiKey { principal, expires_at: Some(expires_at), record };
-        if !self.keys().insert(&secret, key) {
+        if !self.add_key(&secret, &key) {
             return Err(Error::new(
                 ErrorCode::InternalError,
                 "randomness repeats itself; no fresh secret was found",
@@ -141,6 +154,9 @@ impl Engine {
             Ok(())
         };
         let key = self.keys().change(key_id, revoke)?;
+        if let Some(key) = &key {
+            self.keep(&key.record.tenant_id, || Change::KeyRecord(Box::new(key.record.clone())));
+        }
         key.map(|key| key.shown(now)).ok_or_else(|| {
             Error::new(ErrorCode::NotFound, format!("key not found key_id={key_id}"))
         })

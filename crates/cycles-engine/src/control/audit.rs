@@ -4,6 +4,7 @@ use cycles_protocol::control::{AuditLogEntry, AuditLogListResponse, AuditLogPara
 use cycles_protocol::{Call, Error};
 use serde::{Deserialize, Serialize};
 
+use crate::durable::Change;
 use crate::store::AuditRow;
 use crate::{Engine, cursor, ids, limits, time};
 
@@ -22,7 +23,9 @@ impl Engine {
         entry.timestamp = time::iso(now);
         entry.request_id.clone_from(&call.request_id);
         entry.trace_id.clone_from(&call.trace_id);
-        self.audit().write(entry, now);
+        self.audit().write(entry, now, |row| {
+            self.keep(&row.entry.tenant_id, || Change::Audit(Box::new(row.clone())));
+        });
     }
 
     pub(super) fn list_audit_logs_now(

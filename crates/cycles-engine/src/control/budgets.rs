@@ -10,7 +10,7 @@ use cycles_protocol::control::{
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Amount, Error, ErrorCode, SignedAmount, Unit, scope};
 
-use crate::store::{BudgetId, BudgetRow, Periods, Tenant, TenantState};
+use crate::store::{BudgetId, BudgetRow, Periods, Tenant, Turn};
 use crate::{Engine, ids, time};
 
 /// What a seed says of a budget and the spec's request cannot.
@@ -129,7 +129,7 @@ impl Engine {
     pub(super) fn on_budget<T>(
         &self,
         budget: &BudgetRef,
-        change: impl FnOnce(&mut TenantState, BudgetId, i64) -> Result<T, Error>,
+        change: impl FnOnce(&mut Turn<'_>, BudgetId, i64) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let missing = || {
             Error::new(

@@ -1,5 +1,7 @@
 //! Changing a budget's money.
 
+use std::sync::Arc;
+
 use cycles_ledger::{Funding, Refusal, UnitSet, fund};
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::control::{
@@ -25,6 +27,9 @@ impl Engine {
             let key = request
                 .idempotency_key
                 .map(|key| ReplayKey::new(Endpoint::Fund, u128::from(id.get()), key));
+            if let Some(key) = &key {
+                state.recall_replay(key, now)?;
+            }
             if let Some(key) = &key
                 && let Some(Stored::Fund(answer)) = state.replays.find(key, &hash, now)?
             {
@@ -63,7 +68,7 @@ impl Engine {
                 timestamp: time::iso(now),
             };
             if let Some(key) = key {
-                let stored = Stored::Fund(Box::new(answer.clone()));
+                let stored = Stored::Fund(Arc::new(answer.clone()));
                 let until = now.saturating_add(limits::DECISION_REPLAY_MS);
                 state.replays.insert(key, hash, stored, now, until);
             }

@@ -43,27 +43,10 @@ impl Engine {
         pattern: ScopePattern,
         beyond: Beyond,
     ) -> Result<PolicyRow, Error> {
-        let at = |field, text: &Option<String>| {
-            text.as_ref().map(|text| time::parse(field, text)).transpose()
-        };
-        let from = at("effective_from", &request.effective_from)?;
-        let until = at("effective_until", &request.effective_until)?;
-        if from.zip(until).is_some_and(|(from, until)| from >= until) {
-            return Err(invalid("must be after effective_from field=effective_until".to_owned()));
-        }
-        let lease = request.reservation_ttl_override.unwrap_or_default();
-        let terms = Terms {
-            overage_policy: request.commit_overage_policy,
-            ttl_ms_default: lease.default_ttl_ms,
-            ttl_ms_max: lease.max_ttl_ms,
-            extensions_max: lease.max_extensions,
-        };
-        let caps = request.caps.clone();
-        let caps = caps.and_then(|caps| CapsRule::new(beyond.at_utilization, caps));
         let policy_id = format!("pol_{}", ids::random(&**self.random()).simple());
         let created_at = time::iso(self.clock().now_ms());
         let record = Policy::from_request(request, policy_id, beyond.status, created_at);
-        Ok(PolicyRow { record, pattern, terms, caps, from, until })
+        policy_row_of(record, pattern, beyond.at_utilization)
     }
 
     /// The tenant that a policy is made for.
@@ -89,6 +72,32 @@ impl Engine {
             _ => Ok(tenant),
         }
     }
+}
+
+/// A policy, read once so that commands need not.
+pub(crate) fn policy_row_of(
+    record: Policy,
+    pattern: ScopePattern,
+    at_utilization: u8,
+) -> Result<PolicyRow, Error> {
+    let at = |field, text: &Option<String>| {
+        text.as_ref().map(|text| time::parse(field, text)).transpose()
+    };
+    let from = at("effective_from", &record.effective_from)?;
+    let until = at("effective_until", &record.effective_until)?;
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+        return Err(invalid("must be after effective_from field=effective_until".to_owned()));
+    }
+    let lease = record.reservation_ttl_override.unwrap_or_default();
+    let terms = Terms {
+        overage_policy: record.commit_overage_policy,
+        ttl_ms_default: lease.default_ttl_ms,
+        ttl_ms_max: lease.max_ttl_ms,
+        extensions_max: lease.max_extensions,
+    };
+    let caps = record.caps.clone();
+    let caps = caps.and_then(|caps| CapsRule::new(at_utilization, caps));
+    Ok(PolicyRow { record, pattern, terms, caps, from, until })
 }
 
 fn invalid(message: String) -> Error {

@@ -132,7 +132,7 @@ impl Engine {
             metadata: None,
         };
         let stored = ApiKey { principal, expires_at: None, record };
-        if self.keys().insert(&key.secret, stored) {
+        if self.add_key(&key.secret, &stored) {
             return Ok(());
         }
         Err("secret repeats".to_owned())

@@ -7,6 +7,7 @@ use cycles_protocol::strict::Validate;
 use cycles_protocol::{Error, ErrorCode};
 use dashmap::Entry;
 
+use crate::durable::Change;
 use crate::{Engine, store, time};
 
 impl Engine {
@@ -27,7 +28,10 @@ impl Engine {
         let record = Tenant::from_request(request, status, time::iso(self.clock().now_ms()));
         let known = match self.tenants().entry(record.tenant_id.to_ascii_lowercase()) {
             Entry::Vacant(entry) => {
-                entry.insert(Arc::new(store::Tenant::new(record.clone(), self.retention())));
+                let store = self.store().cloned();
+                let tenant = store::Tenant::new(record.clone(), self.retention(), store);
+                entry.insert(Arc::new(tenant));
+                self.keep(&record.tenant_id, || Change::Tenant(Box::new(record.clone())));
                 return Ok(Created::New(record));
             }
             Entry::Occupied(entry) => Arc::clone(entry.get()),

@@ -24,7 +24,7 @@ impl Engine {
 
         let (tenant, uuid) = self.owner(id)?;
         caller.owns(&tenant.id)?;
-        let (mut state, now) = self.turn(&tenant)?;
+        let (mut state, now) = self.turn_on(&tenant, uuid)?;
         let record = state.reservation(uuid, id)?;
         caller.covers_work(&record.work)?;
         if let Some(settlement) = record.settled_by(Settled::Commit, &request.idempotency_key) {

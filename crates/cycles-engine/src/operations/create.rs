@@ -45,6 +45,9 @@ impl Engine {
 
         let tenant = self.tenant(caller.tenant_id)?;
         let (mut state, now) = self.turn(&tenant)?;
+        if let Some(id) = state.recall_key(&request.idempotency_key, now)? {
+            self.owners().insert(id, Arc::clone(&tenant));
+        }
         if let Some((id, record)) = state.reservations.by_key(&request.idempotency_key) {
             if record.hash != hash {
                 return Err(mismatch(&request.idempotency_key));
@@ -53,6 +56,7 @@ impl Engine {
             return Ok(response(&state, id, record, scopes, now));
         }
         let key = ReplayKey::new(Endpoint::Create, 0, request.idempotency_key.clone());
+        state.recall_replay(&key, now)?;
         if let Some(Stored::Create(answer)) = state.replays.find(&key, &hash, now)? {
             return Ok((**answer).clone());
         }
@@ -60,7 +64,7 @@ impl Engine {
         let create = Create { request, scopes, slots, hash, now };
         if create.request.is_dry_run() {
             let answer = create.evaluate(&state)?;
-            let stored = Stored::Create(Box::new(answer.clone()));
+            let stored = Stored::Create(Arc::new(answer.clone()));
             let until = now.saturating_add(limits::DECISION_REPLAY_MS);
             state.replays.insert(key, hash, stored, now, until);
             return Ok(answer);
@@ -130,7 +134,7 @@ impl Create {
             )
             .retry_after_hint(Duration::from_secs(limits::RETRY_AFTER_SECONDS)));
         }
-        let id = ids::fresh(&**engine.random(), |id| engine.owners().contains_key(&id))?;
+        let id = ids::fresh(&**engine.random(), self.now, |id| engine.owners().contains_key(&id))?;
         let record = Record {
             reservation: reserved.reservation,
             slots: self.slots,

@@ -29,6 +29,7 @@ impl Engine {
         let tenant = self.tenant(caller.tenant_id)?;
         let (mut state, now) = self.turn(&tenant)?;
         let key = ReplayKey::new(Endpoint::Decide, 0, request.idempotency_key);
+        state.recall_replay(&key, now)?;
         if let Some(Stored::Decide(answer)) = state.replays.find(&key, &hash, now)? {
             return Ok((**answer).clone());
         }
@@ -58,7 +59,7 @@ impl Engine {
             }
         }
         answer.affected_scopes = Some(scopes);
-        let stored = Stored::Decide(Box::new(answer.clone()));
+        let stored = Stored::Decide(Arc::new(answer.clone()));
         let until = now.saturating_add(limits::DECISION_REPLAY_MS);
         state.replays.insert(key, hash, stored, now, until);
         Ok(answer)

@@ -1,5 +1,7 @@
 //! `POST /v1/events`
 
+use std::sync::Arc;
+
 use cycles_ledger::event;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
@@ -28,6 +30,7 @@ impl Engine {
         let tenant = self.tenant(caller.tenant_id)?;
         let (mut state, now) = self.turn(&tenant)?;
         let key = ReplayKey::new(Endpoint::Event, 0, request.idempotency_key);
+        state.recall_replay(&key, now)?;
         if let Some(Stored::Event(answer)) = state.replays.find(&key, &hash, now)? {
             return Ok((**answer).clone());
         }
@@ -49,7 +52,7 @@ impl Engine {
             balances: Some(state.budgets.balances(&slots, Snapshot::of(&applied.budgets).iter())),
         };
         state.budgets.store(&slots, &applied.budgets);
-        let stored = Stored::Event(Box::new(answer.clone()));
+        let stored = Stored::Event(Arc::new(answer.clone()));
         let until = now.saturating_add(limits::EVENT_REPLAY_MS);
         state.replays.insert(key, hash, stored, now, until);
         Ok(answer)

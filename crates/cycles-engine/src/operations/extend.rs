@@ -1,5 +1,7 @@
 //! `POST /v1/reservations/{id}/extend`
 
+use std::sync::Arc;
+
 use cycles_ledger::{State, extend};
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
@@ -24,10 +26,11 @@ impl Engine {
 
         let (tenant, uuid) = self.owner(id)?;
         caller.owns(&tenant.id)?;
-        let (mut state, now) = self.turn(&tenant)?;
+        let (mut state, now) = self.turn_on(&tenant, uuid)?;
+        let key = ReplayKey::new(Endpoint::Extend, uuid.as_u128(), request.idempotency_key);
+        state.recall_replay(&key, now)?;
         let record = state.reservation(uuid, id)?;
         caller.covers_work(&record.work)?;
-        let key = ReplayKey::new(Endpoint::Extend, uuid.as_u128(), request.idempotency_key);
         if let Some(Stored::Extend(answer)) = state.replays.find(&key, &hash, now)? {
             let lead = answer.expires_at_ms.saturating_sub(now).max(0);
             let is_active = record.reservation.state == State::Active;
@@ -47,7 +50,7 @@ impl Engine {
             balances: Some(state.budgets.live_balances(&record.slots)),
         };
         state.reservations.update(uuid, after, None);
-        let stored = Stored::Extend(Box::new(answer.clone()));
+        let stored = Stored::Extend(Arc::new(answer.clone()));
         // semantics 2.10: for as long as the lease that it granted
         state.replays.insert(key, hash, stored, now, after.settles_until());
         Ok(answer)

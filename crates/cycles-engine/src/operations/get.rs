@@ -15,7 +15,7 @@ impl Engine {
         access.require(&[Permission::ReservationsList])?;
         let (tenant, uuid) = self.owner(id)?;
         access.owns(&tenant.id)?;
-        let (state, _) = self.turn(&tenant)?;
+        let (state, _) = self.turn_on(&tenant, uuid)?;
         let record = state.reservation(uuid, id)?;
         access.covers_work(&record.work)?;
         // spec: EXPIRY; only this read answers 410, the listing shows the row

@@ -10,18 +10,12 @@ use cycles_protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::access::Access;
+use crate::access::Access as Asker;
+use crate::durability::Access;
+use crate::durable::{ReservationQuery, SortValue};
 use crate::store::{Record, TenantState};
 use crate::{Engine, access, cursor, ids};
 use cycles_protocol::ScopeFilter;
-
-/// What a row is sorted by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Value {
-    Number(i64),
-    Text(String),
-}
 
 /// A cursor (semantics 2.18).
 #[derive(Serialize, Deserialize)]
@@ -30,31 +24,50 @@ struct After {
     sb: SortKey,
     sd: SortDirection,
     fh: String,
-    lsv: Value,
+    lsv: SortValue,
     lrid: Uuid,
 }
 
 const VERSION: u8 = 1;
 
-type Row<'a> = (Value, Uuid, &'a Record);
+type Row<'a> = (SortValue, Uuid, &'a Record);
 
 impl Engine {
-    pub(crate) fn list_reservations_now(
+    /// The listing from memory, or from the indexes of a store that keeps the
+    /// ledger: memory has only what is open there.
+    pub(crate) async fn list_reservations_answer(
+        &self,
+        call: &Call,
+        params: ListReservationsParams,
+    ) -> Result<ReservationListResponse, Error> {
+        let listed = self.durably(Access::Reads, || self.list_reservations_now(call, &params));
+        match (listed.await?, self.store()) {
+            (Listed::Page(page), _) => Ok(page),
+            (Listed::InStore(page), None) => Ok(page.with(Vec::new())),
+            // All that was answered before is in the store now.
+            (Listed::InStore(page), Some(store)) => {
+                let rows = store.list(page.rows()).await?;
+                Ok(page.with(rows))
+            }
+        }
+    }
+
+    fn list_reservations_now(
         &self,
         call: &Call,
         params: &ListReservationsParams,
-    ) -> Result<ReservationListResponse, Error> {
+    ) -> Result<Listed, Error> {
         let access = access::tenant_or_admin(&call.principal)?;
         let limit = cursor::page(params.limit)?;
         params.validate()?;
         access.require(&[Permission::ReservationsList])?;
         let asked = params.subject.tenant.as_deref();
         let (tenant_id, filter) = match &access {
-            Access::Tenant(caller) => {
+            Asker::Tenant(caller) => {
                 caller.is_tenant(asked, "tenant")?;
                 (caller.tenant_id, caller.scope_filter)
             }
-            Access::Admin => (asked.ok_or_else(tenant_required)?, &[][..]),
+            Asker::Admin => (asked.ok_or_else(tenant_required)?, &[][..]),
         };
         let listing = Listing::new(params, tenant_id, filter);
         let after = match &params.cursor {
@@ -63,9 +76,17 @@ impl Engine {
         };
         // To an operator, a tenant that does not exist has no reservations.
         let Some(tenant) = self.find_tenant(tenant_id) else {
-            return Ok(ReservationListResponse { has_more: Some(false), ..Default::default() });
+            let page = ReservationListResponse { has_more: Some(false), ..Default::default() };
+            return Ok(Listed::Page(page));
         };
-        let (state, _) = self.turn(&tenant)?;
+        let (state, now) = self.turn(&tenant)?;
+        if self.store().is_some() {
+            let owner = tenant.id.clone();
+            let ended_from = now.saturating_sub(self.retention().finalized_ms);
+            return Ok(Listed::InStore(Box::new(InStore::new(
+                &listing, owner, ended_from, after, limit,
+            ))));
+        }
         let mut rows = listing.rows(&state, after.as_ref());
         let has_more = rows.len() > limit;
         if has_more {
@@ -73,12 +94,75 @@ impl Engine {
             rows.truncate(limit);
         }
         rows.sort_unstable_by(|a, b| listing.order((&a.0, a.1), (&b.0, b.1)));
-        let next_cursor = rows.last().filter(|_| has_more).and_then(|row| listing.cursor(row));
+        let next_cursor = rows
+            .last()
+            .filter(|_| has_more)
+            .and_then(|(value, id, _)| listing.bookmark(value.clone(), *id));
         let reservations = rows
             .into_iter()
             .map(|(_, id, record)| project(record.detail(id, tenant_id), &params.include))
             .collect();
-        Ok(ReservationListResponse { reservations, next_cursor, has_more: Some(has_more) })
+        let has_more = Some(has_more);
+        Ok(Listed::Page(ReservationListResponse { reservations, next_cursor, has_more }))
+    }
+}
+
+/// A page, or what to ask the store for one.
+enum Listed {
+    Page(ReservationListResponse),
+    InStore(Box<InStore>),
+}
+
+/// A page that the store has.
+struct InStore {
+    query: ReservationQuery,
+    /// What its last row is marked with.
+    fingerprint: String,
+    /// As the listing names the tenant.
+    tenant: String,
+}
+
+impl InStore {
+    fn new(
+        listing: &Listing<'_>,
+        owner: String,
+        ended_from: i64,
+        after: Option<After>,
+        limit: usize,
+    ) -> Self {
+        let query = ReservationQuery {
+            tenant: owner,
+            params: listing.params.clone(),
+            scope_filter: listing.filter.to_vec(),
+            ended_from,
+            sort_by: listing.sort_by,
+            direction: listing.direction,
+            after: after.map(|after| (after.lsv, after.lrid)),
+            limit,
+        };
+        let (fingerprint, tenant) = (listing.fingerprint.clone(), listing.tenant.to_owned());
+        Self { query, fingerprint, tenant }
+    }
+
+    /// One row more than the page has, to see whether there is another page.
+    fn rows(&self) -> ReservationQuery {
+        ReservationQuery { limit: self.query.limit + 1, ..self.query.clone() }
+    }
+
+    fn with(self, mut rows: Vec<(Uuid, Record)>) -> ReservationListResponse {
+        let has_more = rows.len() > self.query.limit;
+        rows.truncate(self.query.limit);
+        let ReservationQuery { params, scope_filter, .. } = &self.query;
+        let listing = Listing::with(params, &self.tenant, scope_filter, self.fingerprint);
+        let next_cursor = rows
+            .last()
+            .filter(|_| has_more)
+            .and_then(|(id, record)| listing.bookmark(listing.value(*id, record), *id));
+        let reservations = rows
+            .into_iter()
+            .map(|(id, record)| project(record.detail(id, &self.tenant), &params.include))
+            .collect();
+        ReservationListResponse { reservations, next_cursor, has_more: Some(has_more) }
     }
 }
 
@@ -94,7 +178,7 @@ fn tenant_required() -> Error {
 struct Listing<'a> {
     params: &'a ListReservationsParams,
     tenant: &'a str,
-    scope_filter: ScopeFilter<'a>,
+    filter: &'a [String],
     sort_by: SortKey,
     direction: SortDirection,
     fingerprint: String,
@@ -113,13 +197,23 @@ impl<'a> Listing<'a> {
         };
         // Naming one's own tenant changes nothing.
         bound.subject.tenant = None;
+        let fingerprint = cursor::fingerprint(&(tenant, filter, bound.to_query()));
+        Self::with(params, tenant, filter, fingerprint)
+    }
+
+    fn with(
+        params: &'a ListReservationsParams,
+        tenant: &'a str,
+        filter: &'a [String],
+        fingerprint: String,
+    ) -> Self {
         Self {
             params,
             tenant,
-            scope_filter: ScopeFilter::new(filter),
+            filter,
             sort_by: params.sort_by.unwrap_or(SortKey::CreatedAtMs),
             direction: params.sort_dir.unwrap_or(SortDirection::Desc),
-            fingerprint: cursor::fingerprint(&(tenant, filter, bound.to_query())),
+            fingerprint,
         }
     }
 
@@ -153,10 +247,12 @@ impl<'a> Listing<'a> {
                     value.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
                 },
             )
-            && self.scope_filter.admits_levels(|level| record.work.level(level), self.tenant)
+            && ScopeFilter::new(self.filter)
+                .admits_levels(|level| record.work.level(level), self.tenant)
     }
 
-    fn value(&self, id: Uuid, record: &Record) -> Value {
+    fn value(&self, id: Uuid, record: &Record) -> SortValue {
+        use SortValue as Value;
         let reservation = &record.reservation;
         match self.sort_by {
             SortKey::ReservationId => Value::Text(ids::reservation(id)),
@@ -170,7 +266,7 @@ impl<'a> Listing<'a> {
     }
 
     /// Ties are broken by reservation id, ascending in both directions.
-    fn order(&self, a: (&Value, Uuid), b: (&Value, Uuid)) -> Ordering {
+    fn order(&self, a: (&SortValue, Uuid), b: (&SortValue, Uuid)) -> Ordering {
         let by_value = a.0.cmp(b.0);
         let by_value = match self.direction {
             SortDirection::Asc => by_value,
@@ -186,14 +282,15 @@ impl<'a> Listing<'a> {
             && after.fh == self.fingerprint
     }
 
-    fn cursor(&self, (value, id, _): &Row<'_>) -> Option<String> {
+    /// The cursor of a page that ends with such a row.
+    fn bookmark(&self, lsv: SortValue, lrid: Uuid) -> Option<String> {
         cursor::write(&After {
             v: VERSION,
             sb: self.sort_by,
             sd: self.direction,
             fh: self.fingerprint.clone(),
-            lsv: value.clone(),
-            lrid: *id,
+            lsv,
+            lrid,
         })
     }
 }

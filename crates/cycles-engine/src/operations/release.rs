@@ -26,7 +26,7 @@ impl Engine {
 
         let (tenant, uuid) = self.owner(id)?;
         access.owns(&tenant.id)?;
-        let (mut state, now) = self.turn(&tenant)?;
+        let (mut state, now) = self.turn_on(&tenant, uuid)?;
         let record = state.reservation(uuid, id)?;
         access.covers_work(&record.work)?;
         if matches!(access, Access::Tenant(_)) {

@@ -4,34 +4,76 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use cycles_ledger::{Budget, Budgets, CapsRule, MAX_SCOPES, ScopeSet, UnitSet};
-use cycles_protocol::{Amount, Balance, SignedAmount, Unit};
+use cycles_protocol::{Amount, Balance, Error, SignedAmount, Unit};
 use hashbrown::HashMap;
 
-use super::{Amounts, Periods};
+use super::{Amounts, KeptPeriods, Periods};
+use crate::durable::log::Log;
 
 /// One budget and what names it.
-#[derive(Debug)]
-pub(crate) struct BudgetRow {
-    pub(crate) scope: Arc<str>,
-    pub(crate) unit: Unit,
-    pub(crate) ledger_id: String,
-    pub(crate) created_at: i64,
-    pub(crate) budget: Budget,
-    pub(crate) caps: Option<CapsRule>,
+#[derive(Debug, Clone)]
+pub struct BudgetRow {
+    /// Its canonical scope.
+    pub scope: Arc<str>,
+    /// The unit of all its amounts.
+    pub unit: Unit,
+    /// Names it on the governance plane.
+    pub ledger_id: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// What the ledger knows of it.
+    pub budget: Budget,
+    /// Caps of whatever draws on it.
+    pub caps: Option<CapsRule>,
+    /// How it starts anew, if it does.
     pub(crate) periods: Option<Periods>,
+}
+
+impl BudgetRow {
+    /// A row that a store kept.
+    ///
+    /// # Errors
+    /// For periods that cannot be.
+    pub fn kept(
+        (scope, unit): (Arc<str>, Unit),
+        (ledger_id, created_at): (String, i64),
+        budget: Budget,
+        caps: Option<CapsRule>,
+        periods: Option<KeptPeriods>,
+    ) -> Result<Self, Error> {
+        let periods = periods.map(Periods::restored).transpose()?;
+        Ok(Self { scope, unit, ledger_id, created_at, budget, caps, periods })
+    }
+
+    /// Its periods, as a store keeps them.
+    #[must_use]
+    pub fn periods(&self) -> Option<KeptPeriods> {
+        self.periods.as_ref().map(Periods::kept)
+    }
 }
 
 /// Where a budget stands in its tenant's table; budgets are never removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct BudgetId(NonZeroU32);
+pub struct BudgetId(NonZeroU32);
 
 impl BudgetId {
     fn of(index: usize) -> Option<Self> {
         NonZeroU32::new(u32::try_from(index).ok()?.checked_add(1)?).map(Self)
     }
 
-    pub(crate) const fn get(self) -> u32 {
+    /// Its number among its tenant's budgets, from 1.
+    #[must_use]
+    pub const fn get(self) -> u32 {
         self.0.get()
+    }
+
+    /// The budget of a number; 0 is none's.
+    #[must_use]
+    pub const fn numbered(number: u32) -> Option<Self> {
+        match NonZeroU32::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
     }
 
     const fn index(self) -> usize {
@@ -40,10 +82,22 @@ impl BudgetId {
 }
 
 /// Which budget each of a subject's scopes has, root first.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Slots([Option<BudgetId>; MAX_SCOPES]);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slots([Option<BudgetId>; MAX_SCOPES]);
 
 impl Slots {
+    /// The budgets by position.
+    #[must_use]
+    pub const fn new(scopes: [Option<BudgetId>; MAX_SCOPES]) -> Self {
+        Self(scopes)
+    }
+
+    /// The budgets by position.
+    #[must_use]
+    pub const fn positions(&self) -> &[Option<BudgetId>; MAX_SCOPES] {
+        &self.0
+    }
+
     fn ids(&self) -> impl Iterator<Item = BudgetId> {
         self.0.iter().copied().flatten()
     }
@@ -65,11 +119,21 @@ pub(crate) struct BudgetTable {
     by_scope: HashMap<Arc<str>, ByUnit>,
     /// No budget's period ends before this moment.
     next_period: i64,
+    /// What is new, and what changed.
+    pub(crate) log: Log<BudgetId>,
+    /// How many of the rows a store was given.
+    pub(crate) kept: usize,
 }
 
 impl Default for BudgetTable {
     fn default() -> Self {
-        Self { rows: Vec::new(), by_scope: HashMap::new(), next_period: i64::MAX }
+        Self {
+            rows: Vec::new(),
+            by_scope: HashMap::new(),
+            next_period: i64::MAX,
+            log: Log::default(),
+            kept: 0,
+        }
     }
 }
 
@@ -90,6 +154,7 @@ impl BudgetTable {
         }
         *slot = Some(id);
         self.rows.push(row);
+        self.log.note(|| id);
         self.note_period(id);
         Some(id)
     }
@@ -97,6 +162,7 @@ impl BudgetTable {
     /// Gives a budget other periods, or none.
     pub(crate) fn set_periods(&mut self, id: BudgetId, periods: Option<Periods>) {
         self.rows[id.index()].periods = periods;
+        self.log.note(|| id);
         self.note_period(id);
     }
 
@@ -104,6 +170,7 @@ impl BudgetTable {
     pub(crate) fn set_granted(&mut self, id: BudgetId, granted: i64) {
         if let Some(periods) = &mut self.rows[id.index()].periods {
             periods.granted = granted;
+            self.log.note(|| id);
         }
     }
 
@@ -143,6 +210,12 @@ impl BudgetTable {
 
     pub(crate) fn set(&mut self, id: BudgetId, budget: Budget) {
         self.rows[id.index()].budget = budget;
+        self.log.note(|| id);
+    }
+
+    /// Whether a store was given the budget itself, and not only its amounts.
+    pub(crate) fn is_kept(&self, id: BudgetId) -> bool {
+        id.index() < self.kept
     }
 
     pub(crate) fn rows(&self) -> &[BudgetRow] {

@@ -11,23 +11,26 @@ use subtle::ConstantTimeEq;
 
 /// A key without its secret.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiKey {
-    pub(crate) principal: Principal,
+pub struct ApiKey {
+    /// Whose it is, and what it may do.
+    pub principal: Principal,
     /// The last moment at which it works; a seed's key always does.
-    pub(crate) expires_at: Option<i64>,
+    pub expires_at: Option<i64>,
     /// What listings show; active until it is revoked, whatever the time.
-    pub(crate) record: control::ApiKey,
+    pub record: control::ApiKey,
 }
 
 /// What is kept of a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct KeyHash([u8; 32]);
+pub struct KeyHash(pub [u8; 32]);
 
 type Prefix = [u8; 8];
 type Bucket = Vec<(KeyHash, Arc<ApiKey>)>;
 
 impl KeyHash {
-    pub(crate) fn of(secret: &str) -> Self {
+    /// Of a secret.
+    #[must_use]
+    pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
 
@@ -51,8 +54,7 @@ pub(crate) struct Keys(RwLock<HashMap<Prefix, Bucket>>);
 
 impl Keys {
     /// Adds a key; `false` when the secret is taken.
-    pub(crate) fn insert(&self, secret: &str, key: ApiKey) -> bool {
-        let hash = KeyHash::of(secret);
+    pub(crate) fn insert(&self, hash: KeyHash, key: ApiKey) -> bool {
         let mut keys = self.0.write();
         let bucket = keys.entry(hash.prefix()).or_default();
         if bucket.iter().any(|(known, _)| *known == hash) {
@@ -60,6 +62,11 @@ impl Keys {
         }
         bucket.push((hash, Arc::new(key)));
         true
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&self) {
+        self.0.write().clear();
     }
 
     pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {

@@ -5,6 +5,8 @@ use cycles_protocol::Error;
 use cycles_protocol::control::BudgetPeriod;
 use cycles_protocol::strict::Validate;
 
+use serde::{Deserialize, Serialize};
+
 use crate::calendar::{Calendar, DateUnit, Period, zone};
 
 /// A budget's periods. Of these, only `granted` and the current period change.
@@ -19,7 +21,36 @@ pub(crate) struct Periods {
     calendar: Calendar,
 }
 
+/// A budget's periods as a store keeps them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPeriods {
+    asked: BudgetPeriod,
+    granted: i64,
+    number: i64,
+    start: i64,
+    end: i64,
+}
+
 impl Periods {
+    pub(crate) fn kept(&self) -> KeptPeriods {
+        let Period { number, start, end } = self.current;
+        KeptPeriods { asked: self.asked.clone(), granted: self.granted, number, start, end }
+    }
+
+    /// Periods that a store kept.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn restored(kept: KeptPeriods) -> Result<Self, Error> {
+        let KeptPeriods { asked, granted, number, start, end } = kept;
+        // Rolling periods are counted from the first one, which need not be kept.
+        let length_ms = asked.length_ms.unwrap_or(0);
+        let anchor = start.saturating_sub(number.saturating_mul(length_ms));
+        let mut periods = Self::new(asked, granted, anchor)?;
+        periods.current = Period { number, start, end };
+        Ok(periods)
+    }
+
     /// Periods from `now` on. A rolling one starts now, a calendar one has begun.
     ///
     /// # Errors

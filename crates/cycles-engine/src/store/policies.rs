@@ -4,6 +4,7 @@ use cycles_ledger::{CapsRule, Terms};
 use cycles_protocol::control::{Policy, PolicyStatus, ScopePattern, Specificity};
 use cycles_protocol::{Error, ErrorCode};
 
+use crate::durable::log::Log;
 use crate::limits;
 
 /// One policy, read once so that commands need not.
@@ -21,6 +22,11 @@ pub(crate) struct PolicyRow {
 }
 
 impl PolicyRow {
+    /// The percentage of a budget from which its caps apply.
+    fn at_utilization(&self) -> u8 {
+        self.caps.as_ref().map_or(0, CapsRule::at_utilization)
+    }
+
     fn rank(&self) -> (i64, Specificity) {
         (self.record.priority.unwrap_or(0), self.pattern.specificity())
     }
@@ -34,7 +40,11 @@ impl PolicyRow {
 
 /// All policies of a tenant, the one that wins first.
 #[derive(Debug, Default)]
-pub(crate) struct PolicyTable(Vec<PolicyRow>);
+pub(crate) struct PolicyTable {
+    rows: Vec<PolicyRow>,
+    /// What is new.
+    pub(crate) log: Log<(Policy, u8)>,
+}
 
 impl PolicyTable {
     /// Adds a policy.
@@ -44,13 +54,13 @@ impl PolicyTable {
     /// tenant has as many as it may.
     pub(crate) fn insert(&mut self, row: PolicyRow) -> Result<Policy, Error> {
         let name = row.record.name.as_deref().unwrap_or_default();
-        if self.0.iter().any(|known| known.record.name.as_deref() == Some(name)) {
+        if self.rows.iter().any(|known| known.record.name.as_deref() == Some(name)) {
             return Err(Error::new(
                 ErrorCode::DuplicateResource,
                 format!("the tenant has a policy of this name name={name:?}"),
             ));
         }
-        if self.0.len() >= limits::POLICIES_MAX {
+        if self.rows.len() >= limits::POLICIES_MAX {
             return Err(Error::new(
                 ErrorCode::InvalidRequest,
                 format!("too many policies of this tenant max={}", limits::POLICIES_MAX),
@@ -58,8 +68,9 @@ impl PolicyTable {
         }
         let record = row.record.clone();
         // Before its equals: of those, the newest wins.
-        let at = self.0.partition_point(|known| known.rank() > row.rank());
-        self.0.insert(at, row);
+        let at = self.rows.partition_point(|known| known.rank() > row.rank());
+        self.log.note(|| (record.clone(), row.at_utilization()));
+        self.rows.insert(at, row);
         Ok(record)
     }
 
@@ -67,7 +78,7 @@ impl PolicyTable {
     /// them: the highest priority, then the most specific pattern, then the newest.
     pub(crate) fn in_force(&self, scopes: &[String], now: i64) -> Option<&PolicyRow> {
         let path = scopes.last()?;
-        self.0.iter().find(|row| row.is_in_effect(now) && row.pattern.touches(path))
+        self.rows.iter().find(|row| row.is_in_effect(now) && row.pattern.touches(path))
     }
 }
 

@@ -11,47 +11,64 @@ use cycles_protocol::{
 };
 use hashbrown::HashMap;
 
+use crate::durable::Replay;
+use crate::durable::log::Log;
+
 /// spec: idempotency holds per (effective tenant, endpoint, key). Commits,
 /// releases and live reserves are kept on the reservation itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Endpoint {
+pub enum Endpoint {
+    /// A dry run of a reserve.
     Create,
+    /// A decision.
     Decide,
+    /// A direct event.
     Event,
+    /// An extension.
     Extend,
+    /// A funding.
     Fund,
 }
 
 /// Names one answer within a tenant.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ReplayKey {
-    endpoint: Endpoint,
+pub struct ReplayKey {
+    /// Where it was sent.
+    pub endpoint: Endpoint,
     /// The reservation or budget that the path names, if it names one.
-    target: u128,
-    key: IdempotencyKey,
+    pub target: u128,
+    /// What the caller chose.
+    pub key: IdempotencyKey,
 }
 
 impl ReplayKey {
-    pub(crate) const fn new(endpoint: Endpoint, target: u128, key: IdempotencyKey) -> Self {
+    /// Names one answer.
+    #[must_use]
+    pub const fn new(endpoint: Endpoint, target: u128, key: IdempotencyKey) -> Self {
         Self { endpoint, target, key }
     }
 }
 
 /// An answer, whole: a replay is never put together from live state.
-#[derive(Debug)]
-pub(crate) enum Stored {
-    Create(Box<ReservationCreateResponse>),
-    Decide(Box<DecisionResponse>),
-    Event(Box<EventCreateResponse>),
-    Extend(Box<ExtendResponse>),
-    Fund(Box<BudgetFundingResponse>),
+#[derive(Debug, Clone)]
+pub enum Stored {
+    /// To a dry run of a reserve.
+    Create(Arc<ReservationCreateResponse>),
+    /// To a decision.
+    Decide(Arc<DecisionResponse>),
+    /// To a direct event.
+    Event(Arc<EventCreateResponse>),
+    /// To an extension.
+    Extend(Arc<ExtendResponse>),
+    /// To a funding.
+    Fund(Arc<BudgetFundingResponse>),
 }
 
 #[derive(Debug)]
 struct Entry {
-    hash: PayloadHash,
-    until: i64,
-    answer: Stored,
+    replay: Replay,
+    /// Place in `by_expiry`.
+    inserted: u64,
 }
 
 /// The answers of one tenant, so many at the most.
@@ -61,12 +78,25 @@ pub(crate) struct Replays {
     entries: HashMap<Arc<ReplayKey>, Entry>,
     by_expiry: BTreeMap<(i64, u64), Arc<ReplayKey>>,
     inserted: u64,
+    /// What is new.
+    pub(crate) log: Log<Arc<ReplayKey>>,
+    /// Those inserted up to here may be forgotten before their time.
+    pub(crate) expendable: u64,
+    has_forgotten: bool,
 }
 
 impl Replays {
     pub(crate) fn keeping(max: usize) -> Self {
         let (entries, by_expiry) = (HashMap::default(), BTreeMap::default());
-        Self { max, entries, by_expiry, inserted: 0 }
+        Self {
+            max,
+            entries,
+            by_expiry,
+            inserted: 0,
+            log: Log::default(),
+            expendable: u64::MAX,
+            has_forgotten: false,
+        }
     }
 
     /// The answer to repeat, if the key was used.
@@ -79,9 +109,9 @@ impl Replays {
         hash: &PayloadHash,
         now: i64,
     ) -> Result<Option<&Stored>, Error> {
-        match self.entries.get(key).filter(|entry| now <= entry.until) {
-            Some(entry) if entry.hash != *hash => Err(mismatch(&key.key)),
-            entry => Ok(entry.map(|entry| &entry.answer)),
+        match self.get(key).filter(|replay| now <= replay.until) {
+            Some(replay) if replay.hash != *hash => Err(mismatch(&key.key)),
+            replay => Ok(replay.map(|replay| &replay.answer)),
         }
     }
 
@@ -95,14 +125,45 @@ impl Replays {
         until: i64,
     ) {
         self.prune(now);
-        // An entry that stands here has expired, or `find` had answered it.
         let key = Arc::new(key);
+        self.log.note(|| Arc::clone(&key));
+        self.put(key, Replay { hash, until, answer });
+        self.shrink();
+    }
+
+    pub(crate) fn get(&self, key: &ReplayKey) -> Option<&Replay> {
+        self.entries.get(key).map(|entry| &entry.replay)
+    }
+
+    /// Puts an answer in that was kept elsewhere, or under a key without one.
+    pub(crate) fn put(&mut self, key: Arc<ReplayKey>, replay: Replay) {
         self.inserted += 1;
-        self.by_expiry.insert((until, self.inserted), Arc::clone(&key));
-        self.entries.insert(key, Entry { hash, until, answer });
-        while self.entries.len() > self.max {
-            self.evict_first();
+        let (until, inserted) = (replay.until, self.inserted);
+        self.by_expiry.insert((until, inserted), Arc::clone(&key));
+        // An entry that stands here has expired, or `find` had answered it.
+        if let Some(old) = self.entries.insert(key, Entry { replay, inserted }) {
+            self.by_expiry.remove(&(old.replay.until, old.inserted));
         }
+    }
+
+    /// How many were ever put in.
+    pub(crate) const fn inserted(&self) -> u64 {
+        self.inserted
+    }
+
+    /// Forgets what is beyond the limit.
+    pub(crate) fn shrink(&mut self) {
+        while self.entries.len() > self.max
+            && self.by_expiry.first_key_value().is_some_and(|(at, _)| at.1 <= self.expendable)
+        {
+            self.evict_first();
+            self.has_forgotten = true;
+        }
+    }
+
+    /// Whether an answer went before its time.
+    pub(crate) const fn has_forgotten(&self) -> bool {
+        self.has_forgotten
     }
 
     /// Forgets what is past its retention.
@@ -141,7 +202,7 @@ mod tests {
     }
 
     fn answer() -> Stored {
-        Stored::Decide(Box::new(DecisionResponse {
+        Stored::Decide(Arc::new(DecisionResponse {
             decision: Decision::Allow,
             caps: None,
             reason_code: None,

@@ -13,53 +13,72 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use uuid::Uuid;
 
 use super::{Slots, Snapshot, Work};
+use crate::durable::log::Log;
 use crate::{SeedRetention, ids};
 
 /// One reservation with all that answers and replays need.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) reservation: Reservation,
-    pub(crate) slots: Slots,
-    pub(crate) work: Work,
-    pub(crate) metadata: Option<Box<JsonMap>>,
-    pub(crate) key: Box<str>,
-    pub(crate) hash: PayloadHash,
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The ledger's part.
+    pub reservation: Reservation,
+    /// The budgets that it holds on.
+    pub slots: Slots,
+    /// Who spends, and on what.
+    pub work: Work,
+    /// As the create sent it.
+    pub metadata: Option<Box<JsonMap>>,
+    /// The create's idempotency key.
+    pub key: Box<str>,
+    /// What the create asked.
+    pub hash: PayloadHash,
     /// The caps that the create answered.
-    pub(crate) caps: Option<Arc<Caps>>,
+    pub caps: Option<Arc<Caps>>,
     /// The expiry that the create answered; extensions move the live one.
-    pub(crate) first_expires_at: i64,
+    pub first_expires_at: i64,
     /// The budgets that the create answered.
-    pub(crate) first_budgets: Snapshot,
-    pub(crate) settlement: Option<Box<Settlement>>,
+    pub first_budgets: Snapshot,
+    /// How it ended, if it did on purpose.
+    pub settlement: Option<Box<Settlement>>,
 }
 
 /// How a reservation ended on purpose.
-#[derive(Debug)]
-pub(crate) struct Settlement {
-    pub(crate) by: Settled,
-    pub(crate) key: IdempotencyKey,
-    pub(crate) hash: PayloadHash,
-    pub(crate) charged: i64,
-    pub(crate) released: i64,
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// By which operation.
+    pub by: Settled,
+    /// That operation's idempotency key.
+    pub key: IdempotencyKey,
+    /// What it asked.
+    pub hash: PayloadHash,
+    /// What it charged.
+    pub charged: i64,
+    /// What it gave back.
+    pub released: i64,
     /// The budgets that it answered.
-    pub(crate) budgets: Snapshot,
-    pub(crate) metadata: Option<JsonMap>,
+    pub budgets: Snapshot,
+    /// As the commit sent it.
+    pub metadata: Option<JsonMap>,
 }
 
 /// Which operation ended a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Settled {
+pub enum Settled {
+    /// A commit.
     Commit,
+    /// A release.
     Release,
 }
 
 impl Record {
-    pub(crate) const fn amount(&self, amount: i64) -> Amount {
+    /// An amount in its unit.
+    #[must_use]
+    pub const fn amount(&self, amount: i64) -> Amount {
         Amount::new(self.reservation.unit, amount)
     }
 
     /// The reservation as the wire shows it.
-    pub(crate) fn detail(&self, id: Uuid, tenant: &str) -> ReservationDetail {
+    #[must_use]
+    pub fn detail(&self, id: Uuid, tenant: &str) -> ReservationDetail {
         let reservation = &self.reservation;
         let mut detail = ReservationDetail::new(
             ReservationId::new(ids::reservation(id)),
@@ -81,7 +100,8 @@ impl Record {
     }
 
     /// All scopes that it touches, root first.
-    pub(crate) fn scopes(&self, tenant: &str) -> Vec<String> {
+    #[must_use]
+    pub fn scopes(&self, tenant: &str) -> Vec<String> {
         scope::of_levels(self.work.levels(), tenant)
     }
 
@@ -91,7 +111,8 @@ impl Record {
     }
 
     /// spec: only on committed and released rows
-    pub(crate) const fn finalized_at(&self) -> Option<i64> {
+    #[must_use]
+    pub const fn finalized_at(&self) -> Option<i64> {
         match self.reservation.state {
             State::Committed { at, .. } | State::Released { at } => Some(at),
             State::Active | State::Expired { .. } => None,
@@ -111,7 +132,27 @@ pub(crate) struct Reservations {
     /// Open reservations by the last moment at which they settle.
     due: BTreeSet<(i64, Uuid)>,
     /// Ended reservations, first ended first.
-    ended: VecDeque<(i64, Uuid)>,
+    ended: VecDeque<Ended>,
+    /// What is new, and what changed.
+    pub(crate) log: Log<Touched>,
+}
+
+#[derive(Debug)]
+struct Ended {
+    at: i64,
+    id: Uuid,
+    /// The number of the changes that a store was given it with.
+    kept: u64,
+}
+
+/// What a store is not given yet; it never forgets such a reservation.
+const NOT_KEPT: u64 = u64::MAX;
+
+/// A reservation that is new or different.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touched {
+    New(Uuid),
+    Changed(Uuid),
 }
 
 impl Reservations {
@@ -123,6 +164,7 @@ impl Reservations {
             hasher: DefaultHashBuilder::default(),
             due: BTreeSet::default(),
             ended: VecDeque::default(),
+            log: Log::default(),
         }
     }
 
@@ -155,7 +197,16 @@ impl Reservations {
     }
 
     pub(crate) fn insert(&mut self, id: Uuid, record: Record) {
-        self.due.insert((record.reservation.settles_until(), id));
+        self.log.note(|| Touched::New(id));
+        self.restore(id, record);
+    }
+
+    /// Puts in a reservation that a store has already.
+    pub(crate) fn restore(&mut self, id: Uuid, record: Record) {
+        match record.reservation.state.ended_at() {
+            None => _ = self.due.insert((record.reservation.settles_until(), id)),
+            Some(at) => self.ended.push_back(Ended { at, id, kept: 0 }),
+        }
         let hash = self.hasher.hash_one(&*record.key);
         self.by_key.insert_unique(hash, (hash, id), |(hash, _)| *hash);
         self.records.insert(id, Box::new(record));
@@ -167,8 +218,9 @@ impl Reservations {
         self.due.remove(&(record.reservation.settles_until(), id));
         match after.state.ended_at() {
             None => _ = self.due.insert((after.settles_until(), id)),
-            Some(at) => self.ended.push_back((at, id)),
+            Some(at) => self.ended.push_back(Ended { at, id, kept: NOT_KEPT }),
         }
+        self.log.note(|| Touched::Changed(id));
         record.reservation = after;
         record.settlement = settlement.map(Box::new);
     }
@@ -186,11 +238,29 @@ impl Reservations {
         }
     }
 
-    /// Forgets one ended reservation that is past retention or count.
-    pub(crate) fn evict(&mut self, now: i64) -> Option<Uuid> {
-        let (at, id) = *self.ended.front()?;
+    /// Notes that a store was given all that ended so far, with `number`.
+    pub(crate) fn kept_with(&mut self, number: u64) {
+        let ended = self.ended.iter_mut().rev();
+        for ended in ended.take_while(|ended| ended.kept == NOT_KEPT) {
+            ended.kept = number;
+        }
+    }
+
+    /// Whether it is past its retention, in memory and elsewhere.
+    pub(crate) fn is_forgotten(&self, record: &Record, now: i64) -> bool {
+        let ended = record.reservation.state.ended_at();
+        ended.is_some_and(|at| now > at.saturating_add(self.retention.finalized_ms))
+    }
+
+    /// Forgets one ended reservation that is past retention or count. Where a
+    /// store keeps them, only one that is `durable` there.
+    pub(crate) fn evict(&mut self, now: i64, durable: Option<u64>) -> Option<Uuid> {
+        let &Ended { at, id, kept } = self.ended.front()?;
         let kept_until = at.saturating_add(self.retention.finalized_ms);
         if self.ended.len() <= self.retention.finalized_max && now <= kept_until {
+            return None;
+        }
+        if durable.is_some_and(|durable| kept > durable) {
             return None;
         }
         self.ended.pop_front();

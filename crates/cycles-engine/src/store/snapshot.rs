@@ -5,17 +5,25 @@ use cycles_ledger::{Budget, Budgets};
 
 /// The amounts of one budget at some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Amounts {
-    pub(crate) allocated: i64,
-    pub(crate) spent: i64,
-    pub(crate) reserved: i64,
-    pub(crate) debt: i64,
-    pub(crate) overdraft_limit: i64,
-    pub(crate) is_over_limit: bool,
+pub struct Amounts {
+    /// The whole budget.
+    pub allocated: i64,
+    /// Charged.
+    pub spent: i64,
+    /// Held by open reservations.
+    pub reserved: i64,
+    /// Charged beyond the budget.
+    pub debt: i64,
+    /// Most debt allowed.
+    pub overdraft_limit: i64,
+    /// Whether new reservations are blocked until reconciled.
+    pub is_over_limit: bool,
 }
 
 impl Amounts {
-    pub(crate) const fn remaining(&self) -> i64 {
+    /// Free for new reservations; negative in overdraft.
+    #[must_use]
+    pub const fn remaining(&self) -> i64 {
         // Cannot overflow: they were a budget's, which keeps this invariant.
         self.allocated - self.spent - self.reserved - self.debt
     }
@@ -36,13 +44,25 @@ impl From<&Budget> for Amounts {
 
 /// Amounts of up to six budgets, root first. Most amounts are small, so each is
 /// written in as many bytes as it needs (LEB128).
-#[derive(Debug)]
-pub(crate) struct Snapshot(Box<[u8]>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(Box<[u8]>);
 
 /// Six budgets of five amounts of at most ten bytes, and a flag each.
 const LONGEST: usize = 6 * (5 * 10 + 1);
 
 impl Snapshot {
+    /// What [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    /// All of it, as it is kept.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The budgets there are, in the order of their scopes.
     pub(crate) fn of(budgets: &Budgets) -> Self {
         let (mut bytes, mut length) = ([0; LONGEST], 0);
@@ -68,7 +88,7 @@ impl Snapshot {
     }
 
     /// What was taken, root first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Amounts> {
+    pub fn iter(&self) -> impl Iterator<Item = Amounts> {
         let mut bytes = self.0.iter().copied();
         std::iter::from_fn(move || {
             Some(Amounts {

@@ -1,5 +1,6 @@
 //! One tenant: its state behind one lock.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,11 +10,17 @@ use cycles_protocol::control::Tenant as TenantRecord;
 use cycles_protocol::{Caps, Error, ErrorCode, ReservationId, Unit, limits as wire};
 use dashmap::DashMap;
 use hashbrown::DefaultHashBuilder;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
+pub(crate) use turn::Turn;
+
 use super::{BudgetTable, PolicyRow, PolicyTable, Record, Replays, Reservations, Slots};
+use crate::durable::DurableStore;
 use crate::{SeedRetention, ids, limits};
+
+mod kept;
+mod turn;
 
 /// Whose reservation it is, over all tenants.
 pub(crate) type Owners = DashMap<Uuid, Arc<Tenant>, DefaultHashBuilder>;
@@ -24,6 +31,8 @@ pub(crate) struct Tenant {
     pub(crate) id: String,
     waiting: AtomicUsize,
     state: Mutex<TenantState>,
+    /// What keeps it, if anything does.
+    store: Option<Arc<dyn DurableStore>>,
 }
 
 /// What the lock guards.
@@ -35,31 +44,50 @@ pub(crate) struct TenantState {
     pub(crate) policies: PolicyTable,
     pub(crate) reservations: Reservations,
     pub(crate) replays: Replays,
+    kept: Kept,
+}
+
+/// What a store was given.
+#[derive(Debug, Default)]
+struct Kept {
+    /// The number of the last changes.
+    number: u64,
+    /// The numbers of changes that are perhaps not durable, with how many
+    /// replays there were then.
+    pending: VecDeque<(u64, u64)>,
+    /// Whether the store knows what memory has forgotten.
+    has_history: bool,
 }
 
 impl Tenant {
-    pub(crate) fn new(record: TenantRecord, retention: SeedRetention) -> Self {
-        Self {
-            id: record.tenant_id.clone(),
-            waiting: AtomicUsize::new(0),
-            state: Mutex::new(TenantState {
-                settings: settings(&record),
-                record,
-                budgets: BudgetTable::default(),
-                policies: PolicyTable::default(),
-                reservations: Reservations::keeping(retention),
-                replays: Replays::keeping(retention.replays_max),
-            }),
+    pub(crate) fn new(
+        record: TenantRecord,
+        retention: SeedRetention,
+        store: Option<Arc<dyn DurableStore>>,
+    ) -> Self {
+        let mut state = TenantState {
+            settings: settings(&record),
+            record,
+            budgets: BudgetTable::default(),
+            policies: PolicyTable::default(),
+            reservations: Reservations::keeping(retention),
+            replays: Replays::keeping(retention.replays_max),
+            kept: Kept::default(),
+        };
+        if store.is_some() {
+            state.keep();
         }
+        let (id, waiting) = (state.record.tenant_id.clone(), AtomicUsize::new(0));
+        Self { id, waiting, state: Mutex::new(state), store }
     }
 
     /// The tenant's turn, once it comes.
     ///
     /// # Errors
     /// `LIMIT_EXCEEDED` when too many wait already.
-    pub(crate) fn turn(&self) -> Result<MutexGuard<'_, TenantState>, Error> {
+    pub(crate) fn turn(&self) -> Result<Turn<'_>, Error> {
         if let Some(state) = self.state.try_lock() {
-            return Ok(state);
+            return Ok(Turn::new(self, state));
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= limits::WAITERS_MAX {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -67,7 +95,7 @@ impl Tenant {
         }
         let state = self.state.lock();
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Ok(state)
+        Ok(Turn::new(self, state))
     }
 }
 
@@ -92,7 +120,7 @@ fn settings(record: &TenantRecord) -> TenantSettings {
 impl TenantState {
     /// Makes time true before a command sees the state: periods begin, what is due
     /// expires, what is past its retention goes. Answers how many expired.
-    pub(crate) fn catch_up(&mut self, owners: &Owners, now: i64) -> usize {
+    pub(crate) fn catch_up(&mut self, owners: &Owners, now: i64, durable: Option<u64>) -> usize {
         let mut expired = 0;
         self.budgets.roll(now);
         while let Some(id) = self.reservations.next_due(now) {
@@ -102,8 +130,9 @@ impl TenantState {
                 self.reservations.quarantine(id);
             }
         }
-        while let Some(id) = self.reservations.evict(now) {
+        while let Some(id) = self.reservations.evict(now, durable) {
             owners.remove(&id);
+            self.kept.has_history = durable.is_some();
         }
         expired
     }
@@ -151,7 +180,7 @@ mod tests {
             TenantStatus::Active,
             String::new(),
         );
-        let tenant = Tenant::new(record, SeedRetention::default());
+        let tenant = Tenant::new(record, SeedRetention::default(), None);
         let held = tenant.turn().unwrap();
         tenant.waiting.store(limits::WAITERS_MAX, Ordering::Relaxed);
         let error = tenant.turn().map(|_| ()).unwrap_err();

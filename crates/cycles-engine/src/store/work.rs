@@ -7,8 +7,8 @@ use cycles_protocol::{Action, Subject};
 
 /// A reservation's subject and action as they were sent, with their texts in
 /// one allocation.
-#[derive(Debug)]
-pub(crate) struct Work {
+#[derive(Debug, Clone)]
+pub struct Work {
     /// The subject's levels, then the action's kind, then its name.
     text: Box<str>,
     /// How long each level is; none is empty, so 0 stands for one that is unset.
@@ -18,7 +18,7 @@ pub(crate) struct Work {
 }
 
 /// What most have none of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Rest {
     dimensions: Option<BTreeMap<String, String>>,
     tags: Option<Vec<String>>,
@@ -28,23 +28,62 @@ impl Work {
     /// Both were validated: levels have 1 to 128 bytes, a kind at most 64
     /// characters.
     pub(crate) fn new(subject: Subject, action: Action) -> Self {
+        let parts = Self::of(subject.levels(), &action.kind, &action.name);
+        parts.with(subject.dimensions, action.tags)
+    }
+
+    /// The levels that are set, root first, and what is done.
+    pub fn of<'a>(
+        subject: impl IntoIterator<Item = (Level, &'a str)>,
+        kind: &str,
+        name: &str,
+    ) -> Self {
         let mut text = String::new();
         let mut levels = [0; Level::ALL.len()];
-        for (level, value) in subject.levels() {
+        for (level, value) in subject {
             text.push_str(value);
             levels[level as usize] = u8::try_from(value.len()).unwrap_or(u8::MAX);
         }
-        text.push_str(&action.kind);
-        text.push_str(&action.name);
-        let kind = u16::try_from(action.kind.len()).unwrap_or(u16::MAX);
-        let has_more = subject.dimensions.is_some() || action.tags.is_some();
-        let rest =
-            has_more.then(|| Box::new(Rest { dimensions: subject.dimensions, tags: action.tags }));
-        Self { text: text.into_boxed_str(), levels, kind, rest }
+        text.push_str(kind);
+        text.push_str(name);
+        let kind = u16::try_from(kind.len()).unwrap_or(u16::MAX);
+        Self { text: text.into_boxed_str(), levels, kind, rest: None }
+    }
+
+    /// The same, with what most have none of.
+    #[must_use]
+    pub fn with(
+        mut self,
+        dimensions: Option<BTreeMap<String, String>>,
+        tags: Option<Vec<String>>,
+    ) -> Self {
+        let has_more = dimensions.is_some() || tags.is_some();
+        self.rest = has_more.then(|| Box::new(Rest { dimensions, tags }));
+        self
+    }
+
+    /// The subject's dimensions.
+    #[must_use]
+    pub fn dimensions(&self) -> Option<&BTreeMap<String, String>> {
+        self.rest.as_ref()?.dimensions.as_ref()
+    }
+
+    /// The action's tags.
+    #[must_use]
+    pub fn tags(&self) -> Option<&Vec<String>> {
+        self.rest.as_ref()?.tags.as_ref()
+    }
+
+    /// The action's kind and name.
+    #[must_use]
+    pub fn kind_and_name(&self) -> (&str, &str) {
+        let start: usize = self.levels.iter().map(|length| usize::from(*length)).sum();
+        self.text[start..].split_at(usize::from(self.kind))
     }
 
     /// The subject's value at `level`.
-    pub(crate) fn level(&self, level: Level) -> Option<&str> {
+    #[must_use]
+    pub fn level(&self, level: Level) -> Option<&str> {
         let index = level as usize;
         let start: usize = self.levels[..index].iter().map(|length| usize::from(*length)).sum();
         let length = usize::from(self.levels[index]);
@@ -52,7 +91,7 @@ impl Work {
     }
 
     /// The levels that are set, root first.
-    pub(crate) fn levels(&self) -> impl Iterator<Item = (Level, &str)> {
+    pub fn levels(&self) -> impl Iterator<Item = (Level, &str)> {
         Level::ALL.into_iter().filter_map(|level| Some((level, self.level(level)?)))
     }
 
@@ -70,10 +109,8 @@ impl Work {
 
     /// The action as it was sent.
     pub(crate) fn action(&self) -> Action {
-        let start: usize = self.levels.iter().map(|length| usize::from(*length)).sum();
-        let (kind, name) = self.text[start..].split_at(usize::from(self.kind));
-        let tags = self.rest.as_ref().and_then(|rest| rest.tags.clone());
-        Action { tags, ..Action::new(kind, name) }
+        let (kind, name) = self.kind_and_name();
+        Action { tags: self.tags().cloned(), ..Action::new(kind, name) }
     }
 }
 

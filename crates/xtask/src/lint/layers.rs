@@ -13,12 +13,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cycles-ledger", &["cycles-protocol"]),
     ("cycles-engine", &["cycles-protocol", "cycles-ledger"]),
     ("cycles-server", &["cycles-protocol", "cycles-ledger", "cycles-engine"]),
+    ("cycles-store", &["cycles-protocol", "cycles-ledger", "cycles-engine"]),
     ("runcycles", &["cycles-protocol", "cycles-engine"]),
     (
         "cycles-testkit",
         &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles", "cycles-conformance"],
     ),
-    ("cycles-cli", &["cycles-protocol", "cycles-engine", "cycles-server", "runcycles"]),
+    (
+        "cycles-cli",
+        &["cycles-protocol", "cycles-engine", "cycles-server", "cycles-store", "runcycles"],
+    ),
     ("cycles-fuzz", &["cycles-protocol", "cycles-engine"]),
     ("runcycles-python", BINDING),
     ("runcycles-node", BINDING),

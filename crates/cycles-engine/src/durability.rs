@@ -1,0 +1,179 @@
+//! An engine over a store: starting from it, waiting for it, and what happens
+//! when it fails.
+
+use std::sync::Arc;
+
+use cycles_protocol::{Clock, Error, Random};
+
+use crate::durable::{
+    Change, Changes, Contents, DurableStore, Health, TenantContents, seen, unavailable,
+};
+use crate::store::Tenant;
+use crate::{Engine, Seed, SeedError};
+
+/// Whether a call may change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Reads,
+    Changes,
+}
+
+/// Why an engine did not start from its store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be read, or contradicts itself.
+    #[error("{0}")]
+    Store(String),
+    /// The seed cannot be used; names the entry, like `budgets[2]`.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+impl Engine {
+    /// An engine that starts with what `store` holds, and that it keeps. A seed
+    /// fills a store that has no tenant yet; one that has is left as it is, but
+    /// for the retention, which always holds. Answers whether the seed was used.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        store: &Arc<dyn DurableStore>,
+        seed: &Seed,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<(Self, bool), OpenError> {
+        seed.retention
+            .check()
+            .map_err(|why| SeedError::new(format!("seed cannot be used, retention: {why}")))?;
+        let engine = Self::keeping(seed.retention, clock, random, Some(Arc::clone(store)));
+        engine.restore(store.as_ref()).map_err(|error| refused(&error))?;
+        let is_new = engine.tenants().is_empty();
+        if is_new {
+            let (applied, number) = seen::by(|| engine.apply(seed));
+            applied?;
+            store.settled_now(number).map_err(|error| refused(&error))?;
+        }
+        Ok((engine, is_new))
+    }
+
+    /// Gives the store something that is no tenant's turn.
+    pub(crate) fn keep(&self, tenant: &str, change: impl FnOnce() -> Change) {
+        if let Some(store) = self.store() {
+            let changes = vec![change()];
+            seen::note(store.append(Changes { tenant: tenant.into(), changes }));
+        }
+    }
+
+    /// Runs a call, and answers once what it has seen is durable. A refusal
+    /// waits too: it tells of what it has seen.
+    pub(crate) async fn durably<T>(
+        &self,
+        access: Access,
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(store) = self.store() else { return call() };
+        let before = self.admitted(store.as_ref(), access)?;
+        let (outcome, number) = seen::by(call);
+        if number > store.durable() {
+            store.settled(number).await?;
+        }
+        unchanged(store.as_ref(), before)?;
+        outcome
+    }
+
+    /// As [`durably`](Self::durably), for a call that changes something and holds
+    /// its thread.
+    pub(crate) fn changing<T>(&self, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.durably_now(Access::Changes, call)
+    }
+
+    /// As [`durably`](Self::durably), for a call that holds its thread.
+    pub(crate) fn reading<T>(&self, call: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.durably_now(Access::Reads, call)
+    }
+
+    fn durably_now<T>(
+        &self,
+        access: Access,
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Some(store) = self.store() else { return call() };
+        let before = self.admitted(store.as_ref(), access)?;
+        let (outcome, number) = seen::by(call);
+        store.settled_now(number)?;
+        unchanged(store.as_ref(), before)?;
+        outcome
+    }
+
+    /// Whether a call may run, and the store's health when it began.
+    fn admitted(&self, store: &dyn DurableStore, access: Access) -> Result<Health, Error> {
+        if store.health() == Health::Failed {
+            self.reload(store)?;
+        }
+        match (store.health(), access) {
+            (Health::Keeping, _) => Ok(Health::Keeping),
+            (Health::ReadOnly, Access::Reads) => Ok(Health::ReadOnly),
+            (Health::ReadOnly, Access::Changes) => Err(unavailable(
+                "the store failed and the server only reads; its log names the cause, and a restart follows once that is put right",
+            )),
+            (Health::Failed, _) => Err(unavailable("the store failed; the server reloads from it")),
+        }
+    }
+
+    /// Makes memory anew from what is on disk: it is ahead of a store that failed.
+    fn reload(&self, store: &dyn DurableStore) -> Result<(), Error> {
+        let Some(_one) = self.reloading().try_lock() else {
+            return Err(unavailable("the store failed; the server reloads from it"));
+        };
+        if store.health() == Health::Failed {
+            self.tenants().clear();
+            self.owners().clear();
+            self.keys().clear();
+            self.restore(store)?;
+            store.reloaded();
+        }
+        Ok(())
+    }
+
+    fn restore(&self, store: &dyn DurableStore) -> Result<(), Error> {
+        let Contents { tenants, keys, audit } = store.contents()?;
+        for (hash, key) in keys {
+            self.keys().insert(hash, key);
+        }
+        self.audit().restore(audit);
+        let tenants: Vec<_> = tenants.into_iter().map(|it| self.restore_tenant(it)).collect();
+        let tenants = tenants.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        let mut first_problem = None;
+        store.open_reservations(&mut |tenant, id, record| {
+            let restored =
+                tenants[tenant].turn().and_then(|mut state| state.restore_open(id, record));
+            match restored {
+                Ok(()) => _ = self.owners().insert(id, Arc::clone(&tenants[tenant])),
+                Err(error) => _ = first_problem.get_or_insert(error),
+            }
+        })?;
+        first_problem.map_or(Ok(()), Err)
+    }
+
+    fn restore_tenant(&self, contents: TenantContents) -> Result<Arc<Tenant>, Error> {
+        let record = contents.record.clone();
+        let id = record.tenant_id.to_ascii_lowercase();
+        let tenant = Arc::new(Tenant::new(record, self.retention(), self.store().cloned()));
+        tenant.turn()?.restore(contents)?;
+        self.tenants().insert(id, Arc::clone(&tenant));
+        Ok(tenant)
+    }
+}
+
+/// Whether the store is as it was when the call began: otherwise memory may have
+/// changed under it.
+fn unchanged(store: &dyn DurableStore, before: Health) -> Result<(), Error> {
+    if store.health() == before {
+        return Ok(());
+    }
+    Err(unavailable("the store failed during the request; repeat it with the same key"))
+}
+
+fn refused(error: &Error) -> OpenError {
+    OpenError::Store(error.message().to_owned())
+}

@@ -1,0 +1,32 @@
+//! Keeps an engine's ledger in one directory: embedded SQLite in WAL mode, one
+//! transaction for each batch of decisions.
+//!
+//! [`SqliteStore`] is what [`Engine::open`](cycles_engine::Engine::open) starts
+//! from. One thread writes: whatever has come together while the disk was busy
+//! is the next transaction, and answers leave once theirs is on disk.
+
+mod apply;
+mod backup;
+mod checkpoint;
+mod directory;
+mod error;
+mod export;
+mod list;
+mod log;
+mod pool;
+mod reader;
+mod rows;
+mod schema;
+mod sqlite;
+mod steps;
+mod sums;
+mod tidy;
+mod verify;
+mod writer;
+
+pub use backup::backup;
+pub use error::StoreError;
+pub use export::{ExportError, export};
+pub use sqlite::SqliteStore;
+pub use steps::{Observer, Step};
+pub use verify::{Verified, verify};

@@ -1,0 +1,10 @@
+//! An engine over a directory: what survives, what is refused, what is found.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod damage;
+mod fixture;
+mod history;
+mod inspection;
+mod listing;
+mod refusals;
+mod restart;
