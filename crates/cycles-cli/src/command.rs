@@ -3,6 +3,7 @@
 mod budget;
 mod completions;
 mod config;
+mod data;
 mod doctor;
 mod explain;
 mod key;
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     Key(key::Key),
     Reservation(reservation::Reservation),
     Explain(explain::Explain),
+    Backup(data::Backup),
+    Verify(data::Verify),
+    Export(data::Export),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -47,6 +51,9 @@ impl Command {
             Self::Key(key) => wait(key.run()),
             Self::Reservation(reservation) => wait(reservation.run()),
             Self::Explain(explain) => wait(explain.run()),
+            Self::Backup(backup) => backup.run(),
+            Self::Verify(verify) => verify.run(),
+            Self::Export(export) => export.run(),
             Self::Config(config) => config.run(matches, file),
             Self::Completions(completions) => completions.run(),
         }

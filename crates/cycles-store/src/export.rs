@@ -25,7 +25,7 @@ pub enum ExportError {
 }
 
 /// Writes the ledger in `directory` to `out`, one JSON object a line, each with
-/// a `type`: `tenant`, `budget`, `policy`, `api_key` (without its secret),
+/// a `type`: `tenant`, `budget`, `policy`, `key` (without its secret),
 /// `reservation`, `answer` (what a repeated key gets again, direct events among
 /// them) and `audit`. All lines are of one moment; a server may go on meanwhile.
 ///
@@ -70,7 +70,7 @@ fn provisioned(connection: &Connection, line: Line<'_>) -> rusqlite::Result<()> 
         }
     }
     for (_, key) in &contents.keys {
-        line(json!({"type": "api_key", "api_key": key.record}));
+        line(json!({"type": "key", "key": key.record}));
     }
     Ok(())
 }

@@ -11,11 +11,12 @@ use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, OpenError, Seed};
 use cycles_protocol::{Random, SystemClock, SystemRandom, trace};
 use cycles_server::{EmbeddedServer, ServerConfig, StartError};
-use cycles_store::{SqliteStore, StoreError};
+use cycles_store::SqliteStore;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::address::{self, AdminListen};
+use crate::command::data::failure;
 use crate::failure::Failure;
 use crate::signals::Signals;
 
@@ -124,14 +125,13 @@ impl Serve {
     }
 
     async fn start(&self, seed: &Seed) -> Result<EmbeddedServer, Failure> {
-        let engine = match &self.data {
-            Some(directory) => self.open(directory, seed)?,
-            None => {
-                let Store::Memory = self.store;
-                let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
-                Engine::with_seed(seed, clock, random)
-                    .map_err(|error| Failure::Usage(self.in_seed(&error)))?
-            }
+        let engine = if let Some(directory) = &self.data {
+            self.open(directory, seed)?
+        } else {
+            let Store::Memory = self.store;
+            let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+            Engine::with_seed(seed, clock, random)
+                .map_err(|error| Failure::Usage(self.in_seed(&error)))?
         };
         let made_key = self.admin_key.is_none().then(|| make_admin_key(engine.random().as_ref()));
         let admin_key = self.admin_key.as_ref().or(made_key.as_ref()).cloned().unwrap_or_default();
@@ -150,18 +150,15 @@ impl Serve {
 
     /// The engine that a directory keeps.
     fn open(&self, directory: &Path, seed: &Seed) -> Result<Engine, Failure> {
-        let store = SqliteStore::open(directory).map_err(|error| match error {
-            StoreError::Sqlite { .. } | StoreError::Damaged { .. } => {
-                Failure::Runtime(error.to_string())
-            }
-            _ => Failure::Usage(format!("{error} option=--data")),
-        })?;
+        let store = SqliteStore::open(directory).map_err(failure)?;
         let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
         let store: Arc<dyn DurableStore> = Arc::new(store);
         let opened = Engine::open(&store, seed, clock, random);
         let (engine, is_new) = opened.map_err(|error| match error {
             OpenError::Seed(error) => Failure::Usage(self.in_seed(&error)),
-            error => Failure::Runtime(format!("{error} path={}", directory.display())),
+            error @ OpenError::Store(_) => {
+                Failure::Runtime(format!("{error} path={}", directory.display()))
+            }
         })?;
         if !is_new && self.seed.is_some() {
             tracing::info!(data = %directory.display(), "the directory has tenants, so the seed is not used");

@@ -95,7 +95,7 @@ fn an_export_has_a_line_for_everything() {
     let text = String::from_utf8(out).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let count = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
-    let kinds = ["tenant", "budget", "policy", "api_key", "reservation", "answer", "audit"];
+    let kinds = ["tenant", "budget", "policy", "key", "reservation", "answer", "audit"];
     assert_eq!(kinds.map(count), [2, 4, 1, 3, 30, 0, 0]);
     assert!(!text.contains(SECRET), "no secret leaves");
     let committed = lines.iter().find(|line| line["reservation"]["status"] == "COMMITTED").unwrap();

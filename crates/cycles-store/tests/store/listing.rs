@@ -10,7 +10,7 @@ use cycles_protocol::{
 
 use crate::fixture::{Client, Counting, Plant, SECRET, SEED, call, told, wait};
 
-fn request(n: usize) -> ReservationCreateRequest {
+fn request(n: usize, amount: i64) -> ReservationCreateRequest {
     let agents = ["bot", "Bot", "scout"];
     let subject = Subject {
         workspace: n.is_multiple_of(4).then(|| "eng".to_owned()),
@@ -25,16 +25,19 @@ fn request(n: usize) -> ReservationCreateRequest {
             Subject { tenant: Some("acme".into()), ..subject }
         })
         .action(Action::new("llm.completion", "gpt-4o-mini"))
-        .estimate(Amount::tokens((n % 7) as i64))
+        .estimate(Amount::tokens(amount % 7))
         .build()
 }
 
 /// Both engines do the same.
 fn work(plant: &Plant, client: &Client, clients: &[&Client]) {
-    for n in 0..60 {
-        let id = client.reserve(request(n)).unwrap().reservation_id.unwrap();
+    for (n, amount) in (0..60).zip(0..) {
+        let id = client.reserve(request(n, amount)).unwrap().reservation_id.unwrap();
         for other in &clients[1..] {
-            assert_eq!(other.reserve(request(n)).unwrap().reservation_id.as_ref(), Some(&id));
+            assert_eq!(
+                other.reserve(request(n, amount)).unwrap().reservation_id.as_ref(),
+                Some(&id)
+            );
         }
         for client in clients {
             match n % 4 {
