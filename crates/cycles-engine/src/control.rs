@@ -69,7 +69,7 @@ impl Control for Engine {
         budget: &BudgetRef,
         period: Option<BudgetPeriod>,
     ) -> Result<BudgetLedger, Error> {
-        self.set_budget_period_now(budget, period)
+        self.changing(|| self.set_budget_period_now(budget, period))
     }
 
     fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error> {

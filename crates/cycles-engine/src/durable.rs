@@ -20,8 +20,8 @@ use cycles_protocol::{BoxFuture, Error, IdempotencyKey};
 use uuid::Uuid;
 
 pub use crate::store::{
-    Amounts, ApiKey, AuditRow, BudgetId, BudgetRow, Endpoint, KeptPeriods, KeyHash, Record, ReplayKey, Settled,
-    Settlement, Slots, Snapshot, Stored, Work,
+    Amounts, ApiKey, AuditRow, BudgetId, BudgetRow, Endpoint, KeptPeriods, KeyHash, Record,
+    ReplayKey, Settled, Settlement, Slots, Snapshot, Stored, Work,
 };
 pub use health::{Health, unavailable};
 pub use query::{ReservationQuery, SortValue};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cycles_engine::durable::{
-    ApiKey, BudgetRow, Change, Changes, Endpoint, KeyHash, Replay, ReplayKey, Stored,
+    ApiKey, BudgetRow, Change, Changes, Endpoint, KeptPeriods, KeyHash, Replay, ReplayKey, Stored,
 };
 use cycles_ledger::{Budget, CapsRule};
 use cycles_protocol::CommitOveragePolicy;
@@ -15,8 +15,8 @@ use crate::rows::{self, json};
 pub(crate) type Tenants = HashMap<String, i64>;
 
 const AMOUNTS: &str = "UPDATE budget SET allocated = ?3, spent = ?4, reserved = ?5, debt = ?6, \
-     overdraft_limit = ?7, is_over_limit = ?8, status = ?9, overage_policy = ?10 \
-     WHERE tenant = ?1 AND number = ?2";
+     overdraft_limit = ?7, is_over_limit = ?8, status = ?9, overage_policy = ?10, \
+     periods = ?11 WHERE tenant = ?1 AND number = ?2";
 
 const REPLAY: &str = "INSERT OR REPLACE INTO replay (tenant, endpoint, target, key, hash, until, \
      answer) VALUES (?, ?, ?, ?, ?, ?, ?)";
@@ -28,11 +28,12 @@ pub(crate) fn batch(
     tenants: &mut Tenants,
     batch: &[Changes],
 ) -> Result<()> {
-    let mut amounts: HashMap<(i64, u32), &Budget> = HashMap::new();
+    let mut amounts: HashMap<(i64, u32), (&Budget, Option<&KeptPeriods>)> = HashMap::new();
     for Changes { tenant: id, changes } in batch {
         for change in changes {
             match change {
-                Change::Amounts(budget, after) => {
+                Change::Amounts(budget, after, periods) => {
+                    let after = (after, periods.as_deref());
                     amounts.insert((number(tenants, id)?, budget.get()), after);
                 }
                 change => one(connection, tenants, id, change)?,
@@ -40,7 +41,7 @@ pub(crate) fn batch(
         }
     }
     let mut update = connection.prepare_cached(AMOUNTS)?;
-    for ((tenant, number), budget) in amounts {
+    for ((tenant, number), (budget, periods)) in amounts {
         let changed = update.execute(params![
             tenant,
             number,
@@ -52,6 +53,7 @@ pub(crate) fn batch(
             budget.is_over_limit(),
             budget.status().as_str(),
             budget.overage_policy().map(CommitOveragePolicy::as_str),
+            json(periods)?,
         ])?;
         expect_one(changed)?;
     }
@@ -121,8 +123,8 @@ fn new_budget(connection: &Connection, tenant: i64, number: u32, row: &BudgetRow
     let BudgetRow { budget, caps, .. } = row;
     let insert = "INSERT INTO budget (tenant, number, scope, unit, ledger_id, created_at, \
          allocated, spent, reserved, debt, overdraft_limit, is_over_limit, status, \
-         overage_policy, caps, caps_from) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+         overage_policy, caps, caps_from, periods) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     connection.prepare_cached(insert)?.execute(params![
         tenant,
         number,
@@ -140,6 +142,7 @@ fn new_budget(connection: &Connection, tenant: i64, number: u32, row: &BudgetRow
         budget.overage_policy().map(CommitOveragePolicy::as_str),
         json(caps.as_ref().map(CapsRule::caps))?,
         caps.as_ref().map(CapsRule::at_utilization),
+        json(row.periods().as_ref())?,
     ])?;
     Ok(())
 }

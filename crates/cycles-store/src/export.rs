@@ -94,6 +94,7 @@ fn budget(row: &BudgetRow) -> Value {
         "commit_overage_policy": budget.overage_policy(),
         "caps": caps.as_ref().map(cycles_ledger::CapsRule::caps),
         "caps_from_percent": caps.as_ref().map(cycles_ledger::CapsRule::at_utilization),
+        "periods": row.periods(),
     })
 }
 

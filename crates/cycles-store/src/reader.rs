@@ -54,7 +54,7 @@ pub(crate) fn contents(connection: &Connection) -> Result<Contents> {
 fn budgets(connection: &Connection, tenant: i64) -> Result<Vec<BudgetRow>> {
     let mut select = connection.prepare_cached(
         "SELECT number, scope, unit, ledger_id, created_at, allocated, spent, reserved, debt, \
-         overdraft_limit, is_over_limit, status, overage_policy, caps, caps_from \
+         overdraft_limit, is_over_limit, status, overage_policy, caps, caps_from, periods \
          FROM budget WHERE tenant = ? ORDER BY number",
     )?;
     let mut rows = select.query([tenant])?;
@@ -84,14 +84,14 @@ fn budget(row: &Row<'_>) -> Result<BudgetRow> {
         .map_err(|_| unreadable(5, "amounts of a budget that cannot be"))?;
     let caps: Option<Caps> = parsed(row, 13)?;
     let caps_from: Option<u8> = row.get(14)?;
-    Ok(BudgetRow {
-        scope: text(row, 1)?.into(),
-        unit: Unit::parse(text(row, 2)?),
-        ledger_id: row.get(3)?,
-        created_at: row.get(4)?,
+    BudgetRow::kept(
+        (text(row, 1)?.into(), Unit::parse(text(row, 2)?)),
+        (row.get(3)?, row.get(4)?),
         budget,
-        caps: caps.and_then(|caps| CapsRule::new(caps_from.unwrap_or(0), caps)),
-    })
+        caps.and_then(|caps| CapsRule::new(caps_from.unwrap_or(0), caps)),
+        parsed(row, 15)?,
+    )
+    .map_err(|error| unreadable(15, error.message()))
 }
 
 fn policies(connection: &Connection, tenant: i64) -> Result<Vec<(Policy, u8)>> {

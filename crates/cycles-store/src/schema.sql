@@ -40,6 +40,7 @@ CREATE TABLE budget (
     overage_policy TEXT,
     caps TEXT, -- JSON
     caps_from INTEGER, -- percent of the budget from which the caps apply
+    periods TEXT, -- JSON: how it starts anew, and the period that the amounts are of
     PRIMARY KEY (tenant, number)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX budget_scope ON budget (tenant, scope, unit);

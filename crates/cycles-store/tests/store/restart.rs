@@ -1,7 +1,8 @@
 //! What an engine knows, its successor knows.
 
 use cycles_protocol::control::{
-    ApiKeyCreateRequest, AuditLogParams, BudgetFundingRequest, BudgetRef, FundingOperation,
+    ApiKeyCreateRequest, AuditLogParams, BudgetFundingRequest, BudgetPeriod, BudgetRef,
+    FundingOperation, PeriodLength,
 };
 use cycles_protocol::{
     Amount, Authority, BalanceParams, Control, DecisionRequest, EventCreateRequest, ExtendRequest,
@@ -162,4 +163,31 @@ fn a_clock_that_jumped_back_only_makes_leases_longer() {
     plant.restart();
     let budget = BudgetRef::new("tenant:acme", Unit::Tokens).unwrap();
     assert_eq!(plant.engine().get_budget(&budget).unwrap().spent.amount, 60);
+}
+
+#[test]
+fn periods_go_on_where_they_were() {
+    let mut plant = Plant::new();
+    let root = BudgetRef::new("tenant:acme", Unit::Tokens).unwrap();
+    let rolling =
+        BudgetPeriod { length_ms: Some(3_600_000), ..BudgetPeriod::new(PeriodLength::Rolling) };
+    plant.engine().set_budget_period(&root, Some(rolling)).unwrap();
+    let spend = |plant: &Plant, key: &str| {
+        let client = plant.client();
+        let id = client.hold(key, 100);
+        client.commit(&id, "k", 60);
+    };
+    let spent = |plant: &Plant| plant.engine().get_budget(&root).unwrap().spent.amount;
+    spend(&plant, "a");
+    plant.advance(3_600_000 + 1_000);
+    assert_eq!(spent(&plant), 0, "the second period");
+    spend(&plant, "b");
+    plant.restart();
+    plant.advance(3_600_000 - 1_001);
+    assert_eq!(spent(&plant), 60, "its last millisecond");
+    plant.restart();
+    plant.advance(1);
+    assert_eq!(spent(&plant), 0, "the third one begins, though nobody saw it coming");
+    plant.restart();
+    assert_eq!(spent(&plant), 0);
 }
