@@ -2,106 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
-from runcycles import _native
-from runcycles.config import CyclesConfig, milliseconds
-from runcycles.embedded import Seed, embedded_config, seed_document
+from runcycles.base_client import BaseClient, warn_if_pending
 from runcycles.encoding import Document, Operation, balance_query, decode, encode
-from runcycles.models import Amount
-from runcycles.notifications import Callback, JournalStats, Notification, listen, parse
+from runcycles.enums import CommitOveragePolicy, Unit
+from runcycles.options import Nested
+from runcycles.reservation import AsyncReservation, Reservation, reserve_request
 from runcycles.response import CyclesResponse
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_logger = logging.getLogger("runcycles")
-_DEFAULT_FLUSH_TIMEOUT = 10.0
+    from runcycles.models import Action, Amount, Subject
+    from runcycles.streaming import AsyncStreamReservation, OnLimit, StreamReservation, StreamUsage
 
 
-class _Client:
-    """What both clients share: construction, encoding, decoding."""
-
-    def __init__(self, config: CyclesConfig) -> None:
-        """Connects lazily: nothing is sent before the first call."""
-        self._adopt(_native.Client(config.to_native()), config, config.retry_flush_timeout)
-
-    def _adopt(self, native: _native.Client, config: CyclesConfig | None, flush_timeout: float) -> None:
-        self._native = native
-        self._config = config
-        self._flush_timeout = flush_timeout
-        _open_clients.add(self)
-
-    @classmethod
-    def embedded(
-        cls,
-        seed: Seed | None = None,
-        *,
-        budgets: Mapping[str, Amount] | None = None,
-        key: str | None = None,
-        **subject_defaults: str,
-    ) -> Self:
-        """A client with its own authority in this process: no server, no network.
-
-        `seed` is the document of `cycles serve --seed` as a dict or YAML text;
-        `budgets={"tenant:acme": usd("1.00")}` is the short form. `key` is the
-        API key's secret, by default the seed's first. What it holds is gone at
-        exit.
-        """
-        client = cls.__new__(cls)
-        native = _native.Client.embedded(
-            seed_document(seed, budgets), embedded_config(budgets, key, subject_defaults)
-        )
-        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
-        return client
-
-    @classmethod
-    def _wrap(cls, native: _native.Client) -> Self:
-        client = cls.__new__(cls)
-        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
-        return client
-
-    @property
-    def config(self) -> CyclesConfig | None:
-        """The configuration that the client was made from, None for an embedded one."""
-        return self._config
-
-    def notifications(self) -> list[Notification]:
-        """What has happened in the background and nobody has taken yet; does not wait."""
-        return parse(self._native.notifications().take())
-
-    def on_notification(self, callback: Callback) -> None:
-        """Calls back for everything that happens in the background, until the client ends.
-
-        On a thread of the SDK: asyncio code passes it on with
-        `loop.call_soon_threadsafe`. An exception in it is logged. One callback
-        per client; a forked process sets its own.
-        """
-        listen(self._native.notifications(), callback)
-
-    def set_api_key(self, api_key: str) -> None:
-        """Makes further calls carry another key of the same tenant.
-
-        What the former key could not book is tried again at once. Raises
-        `CyclesConfigError` for a key that is empty or that no header can carry,
-        and for an embedded client, whose calls carry none.
-        """
-        self._native.set_api_key(api_key)
-
-    def journal_stats(self) -> JournalStats | None:
-        """How the settlement journal stands, None without one."""
-        return JournalStats.parse(self._native.journal_stats())
-
-    def _flush_ms(self, timeout: float | None) -> int:
-        return milliseconds("timeout", self._flush_timeout if timeout is None else timeout)
-
-
-class CyclesClient(_Client):
+class CyclesClient(BaseClient):
     """The client for sync code.
 
     Low-level calls take a request model or its JSON document as a dict, and
@@ -145,14 +64,80 @@ class CyclesClient(_Client):
         """Looks one reservation up."""
         return self._send("get_reservation", reservation_id)
 
+    def reserve(
+        self,
+        estimate: int | Amount,
+        *,
+        unit: Unit | str = Unit.USD_MICROCENTS,
+        action_kind: str | None = None,
+        action_name: str | None = None,
+        action_tags: Sequence[str] | None = None,
+        ttl_ms: int | None = None,
+        grace_period_ms: int | None = None,
+        overage_policy: CommitOveragePolicy | str | None = None,
+        nested: Nested | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        tenant: str | None = None,
+        workspace: str | None = None,
+        app: str | None = None,
+        workflow: str | None = None,
+        agent: str | None = None,
+        toolset: str | None = None,
+        dimensions: Mapping[str, str] | None = None,
+    ) -> Reservation:
+        """Guards a block: `with client.reserve(usd("0.02")) as held: held.actual = …`.
+
+        The options are those of `@cycles`. Entering raises what the authority
+        refuses with; see `Reservation` for the end of the block.
+        """
+        options = dict(locals())
+        return Reservation(self._native, *reserve_request(options))
+
+    def stream_reservation(
+        self,
+        *,
+        subject: Subject | Mapping[str, Any] | None = None,
+        action: Action | Mapping[str, Any],
+        estimate: Amount,
+        ttl_ms: int | None = None,
+        grace_period_ms: int | None = None,
+        overage_policy: CommitOveragePolicy | str | None = None,
+        cost_fn: Callable[[StreamUsage], int] | None = None,
+        metadata: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        raise_on_commit_failure: bool = False,
+        on_limit: OnLimit = "finish",
+        extend_by: int | Amount | None = None,
+        nested: Nested | None = None,
+    ) -> StreamReservation:
+        """Holds budget for a stream: reserves on enter, commits what was used on exit.
+
+        Count in `usage` as pieces flow. What it cost is `usage.actual_cost`, else what
+        `cost_fn` makes of the usage, else the tokens where the unit is TOKENS, else the
+        estimate, marked. When the hold is used up, `on_limit` lets the stream go on
+        (`finish`), ends it (`cut`), or takes a further reservation of `extend_by`, else
+        the estimate (`extend`): hand the pieces through `watch`, or ask `proceed`.
+        A block that raises commits what was used; before any output it is released.
+        """
+        options = dict(locals())
+        from runcycles.streaming import StreamReservation
+
+        return StreamReservation(options.pop("self"), **options)
+
+    def as_async(self) -> AsyncCyclesClient:
+        """An async client on the same connection and authority; closing one closes both."""
+        client: AsyncCyclesClient = self._sharing(AsyncCyclesClient)
+        return client
+
     def flush(self, timeout: float | None = None) -> int:
         """Waits for settlements that are still under way; answers how many remain."""
         return self._native.flush(self._flush_ms(timeout))
 
     def close(self) -> None:
         """Flushes and ends the client."""
-        _open_clients.discard(self)
-        _warn_if_pending(self.flush())
+        self._left()
+        warn_if_pending(self.flush())
         self._native.close()
 
     def __enter__(self) -> Self:
@@ -175,7 +160,7 @@ class CyclesClient(_Client):
         return decode(self._native.send(*encode(operation, reservation_id, body, query)))
 
 
-class AsyncCyclesClient(_Client):
+class AsyncCyclesClient(BaseClient):
     """The client for async code; the same calls as `CyclesClient`, awaited."""
 
     async def create_reservation(self, request: Document) -> CyclesResponse:
@@ -216,14 +201,80 @@ class AsyncCyclesClient(_Client):
         """Looks one reservation up."""
         return await self._send("get_reservation", reservation_id)
 
+    def reserve(
+        self,
+        estimate: int | Amount,
+        *,
+        unit: Unit | str = Unit.USD_MICROCENTS,
+        action_kind: str | None = None,
+        action_name: str | None = None,
+        action_tags: Sequence[str] | None = None,
+        ttl_ms: int | None = None,
+        grace_period_ms: int | None = None,
+        overage_policy: CommitOveragePolicy | str | None = None,
+        nested: Nested | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        tenant: str | None = None,
+        workspace: str | None = None,
+        app: str | None = None,
+        workflow: str | None = None,
+        agent: str | None = None,
+        toolset: str | None = None,
+        dimensions: Mapping[str, str] | None = None,
+    ) -> AsyncReservation:
+        """Guards a block: `async with client.reserve(usd("0.02")) as held: held.actual = …`.
+
+        The options are those of `@cycles`. Entering raises what the authority
+        refuses with; see `Reservation` for the end of the block.
+        """
+        options = dict(locals())
+        return AsyncReservation(self._native, *reserve_request(options))
+
+    def stream_reservation(
+        self,
+        *,
+        subject: Subject | Mapping[str, Any] | None = None,
+        action: Action | Mapping[str, Any],
+        estimate: Amount,
+        ttl_ms: int | None = None,
+        grace_period_ms: int | None = None,
+        overage_policy: CommitOveragePolicy | str | None = None,
+        cost_fn: Callable[[StreamUsage], int] | None = None,
+        metadata: dict[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        raise_on_commit_failure: bool = False,
+        on_limit: OnLimit = "finish",
+        extend_by: int | Amount | None = None,
+        nested: Nested | None = None,
+    ) -> AsyncStreamReservation:
+        """Holds budget for a stream: reserves on enter, commits what was used on exit.
+
+        Count in `usage` as pieces flow. What it cost is `usage.actual_cost`, else what
+        `cost_fn` makes of the usage, else the tokens where the unit is TOKENS, else the
+        estimate, marked. When the hold is used up, `on_limit` lets the stream go on
+        (`finish`), ends it (`cut`), or takes a further reservation of `extend_by`, else
+        the estimate (`extend`): hand the pieces through `watch`, or ask `proceed`.
+        A block that raises commits what was used; before any output it is released.
+        """
+        options = dict(locals())
+        from runcycles.streaming import AsyncStreamReservation
+
+        return AsyncStreamReservation(options.pop("self"), **options)
+
+    def as_sync(self) -> CyclesClient:
+        """A sync client on the same connection and authority; closing one closes both."""
+        client: CyclesClient = self._sharing(CyclesClient)
+        return client
+
     async def flush(self, timeout: float | None = None) -> int:
         """Waits for settlements that are still under way; answers how many remain."""
         return await self._native.flush_async(self._flush_ms(timeout))
 
     async def aclose(self) -> None:
         """Flushes and ends the client."""
-        _open_clients.discard(self)
-        _warn_if_pending(await self.flush())
+        self._left()
+        warn_if_pending(await self.flush())
         self._native.close()
 
     async def __aenter__(self) -> Self:
@@ -247,21 +298,3 @@ class AsyncCyclesClient(_Client):
 
 
 AnyClient = CyclesClient | AsyncCyclesClient
-
-_open_clients: WeakSet[_Client] = WeakSet()
-
-
-def _flush_open_clients() -> None:
-    """Money that was spent is reported before the process ends."""
-    clients = list(_open_clients)
-    if clients:
-        longest = max(client._flush_ms(None) for client in clients)
-        _warn_if_pending(_native.flush_all([client._native for client in clients], longest))
-
-
-def _warn_if_pending(pending: int) -> None:
-    if pending:
-        _logger.warning("settlements are still pending count=%d", pending)
-
-
-atexit.register(_flush_open_clients)

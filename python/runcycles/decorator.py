@@ -4,132 +4,148 @@ from __future__ import annotations
 
 import inspect
 import json
-import logging
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial, wraps
-from typing import Any, Literal, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from runcycles import _native
-from runcycles.client import AnyClient
-from runcycles.context import CyclesContext, Settlement, activate, current_guard, deactivate
+from runcycles.client import AnyClient, AsyncCyclesClient, CyclesClient
+from runcycles.context import CyclesContext, activate, current_guard, deactivate, reason
 from runcycles.defaults import default_client
-from runcycles.exceptions import CyclesValidationError
-from runcycles.models import Amount, CommitOveragePolicy, DryRunResult, Unit
+from runcycles.defaults import set_default_client as set_default_client
+from runcycles.defaults import set_default_config as set_default_config
+from runcycles.enums import CommitOveragePolicy, Unit
+from runcycles.exceptions import CyclesTypeError, CyclesValidationError
+from runcycles.generators import guard_async_generator, guard_generator
+from runcycles.leases import unless_lost
+from runcycles.options import Dimensions, Nested, Options, Tags, Text, lease_options
+
+if TYPE_CHECKING:
+    from runcycles.models import Amount, DryRunResult
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Quantity = int | float | Amount
-Estimate = Quantity | Callable[..., Quantity]
-Actual = Quantity | Callable[[Any], Quantity]
-Text = str | Callable[..., str | None]
-
-_logger = logging.getLogger("runcycles")
-_SETTLED = (
-    "committed",
-    "inherited",
-    "released",
-    "recovered_via_event",
-    "queued",
-    "nothing_to_settle",
-    "already_settled",
-)
-
 
 def cycles(
-    estimate: Estimate,
+    estimate: int | Amount | Callable[..., int | Amount],
     *,
-    actual: Actual | None = None,
-    use_estimate_if_actual_not_provided: bool = True,
+    actual: float | Amount | Callable[[Any], float | Amount] | None = None,
     action_kind: Text | None = None,
     action_name: Text | None = None,
-    action_tags: Sequence[str] | Callable[..., Sequence[str] | None] | None = None,
+    action_tags: Tags | None = None,
     unit: Unit | str = Unit.USD_MICROCENTS,
     ttl_ms: int | None = None,
     grace_period_ms: int | None = None,
     overage_policy: CommitOveragePolicy | str | None = None,
     dry_run: bool = False,
-    nested: Literal["own", "inherit", "forbid"] | None = None,
     tenant: Text | None = None,
     workspace: Text | None = None,
     app: Text | None = None,
     workflow: Text | None = None,
     agent: Text | None = None,
     toolset: Text | None = None,
-    dimensions: Mapping[str, str] | Callable[..., Mapping[str, str] | None] | None = None,
+    dimensions: Dimensions | None = None,
     client: AnyClient | None = None,
+    use_estimate_if_actual_not_provided: bool = True,
+    nested: Nested | None = None,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Guards a function, sync or async, with a budget.
+    """Guards a function, coroutine function, generator or async generator with a budget.
 
-    `estimate` is a number of `unit`, an `Amount`, or a callable that gets the
-    function's arguments; `actual` likewise, but its callable gets the function's
-    result. A callable's fraction is rounded up. Without `actual` the estimate
-    is committed. Action and subject options are values or callables that get the
-    function's arguments; the client's configuration fills in the rest. `ttl_ms`
-    and `overage_policy` are only sent when given, so that the tenant's own
-    defaults apply.
+    `estimate` is an int of `unit`, an `Amount`, or a callable that gets the
+    function's arguments. `actual` likewise, but its callable gets the function's
+    result; a generator's result is the list of what it yielded. Without `actual`
+    the estimate is committed. Action and subject options are values or callables
+    that get the function's arguments; the client's configuration fills in the
+    rest. `ttl_ms` and `overage_policy` are only sent when given, so that the
+    tenant's own defaults apply.
 
     Raises what the authority answers: `BudgetExceededError` and the like, and
     the function does not run. What the function raises releases the reservation
     and passes through. With `dry_run=True` the function does not run and the
     call returns a `DryRunResult`.
 
+    A generator reserves at its first item and is settled when it ends, is closed
+    or abandoned, or fails: what it yielded is committed, and where it yielded
+    nothing its reservation is released.
+
     `nested` says who pays for a call inside another guarded call: it holds budget
     of its own (`own`), it draws from the outer call's hold, which commits what it
     cost (`inherit`), or it is refused (`forbid`). The client's setting, unless given.
+
+    ```python
+    @cycles(estimate=usd("0.02"), actual=lambda reply: reply.cost, action_name="gpt-4o")
+    def ask(prompt: str) -> Reply: ...
+    ```
     """
-    options = _Options(
-        estimate=estimate,
-        actual=actual,
-        estimate_is_enough=use_estimate_if_actual_not_provided,
-        unit=unit,
-        subject={
-            "tenant": tenant,
-            "workspace": workspace,
-            "app": app,
-            "workflow": workflow,
-            "agent": agent,
-            "toolset": toolset,
-            "dimensions": dimensions,
-        },
-        action={"kind": action_kind, "name": action_name, "tags": action_tags},
-        lease={
-            "ttl_ms": ttl_ms,
-            "grace_period_ms": grace_period_ms,
-            "overage_policy": overage_policy,
-            "dry_run": dry_run or None,
-            "nested": nested,
-        },
-        client=client,
-    )
+    if actual is None and not use_estimate_if_actual_not_provided:
+        raise CyclesValidationError("actual is required when use_estimate_if_actual_not_provided is False")
+    subject = {
+        "tenant": tenant,
+        "workspace": workspace,
+        "app": app,
+        "workflow": workflow,
+        "agent": agent,
+        "toolset": toolset,
+        "dimensions": dimensions,
+    }
+    action = {"kind": action_kind, "name": action_name, "tags": action_tags}
+    lease = lease_options(ttl_ms, grace_period_ms, overage_policy, nested, dry_run=dry_run or None)
+    options = Options(estimate, actual, unit, subject, action, lease)
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        _refuse_generator_function(function)
-        if _is_async(function):
-            return cast("Callable[P, R]", _guard_async(function, options))
-        return _guard_sync(function, options)
+        guard = _guard_for(function, dry_run)
+        is_async = guard in (_guard_async, guard_async_generator)
+        _refuse_other_flavour(client, is_async, function)
+
+        def native() -> _native.Client:
+            return (client if client is not None else default_client())._native
+
+        return cast("Callable[P, R]", guard(function, options, native))
 
     return decorate
 
 
-def _guard_sync(function: Callable[P, R], options: _Options) -> Callable[P, R]:
+Guarding = Callable[[Callable[..., Any], Options, Callable[[], _native.Client]], Callable[..., Any]]
+
+
+def _guard_for(function: Callable[..., Any], dry_run: bool) -> Guarding:
+    _refuse_what_is_no_function(function)
+    inner = _unwrapped(function)
+    # An object may be async in its __call__ only.
+    kinds = (inner, getattr(inner, "__call__", None))  # noqa: B004
+    is_generator = any(map(inspect.isgeneratorfunction, kinds))
+    is_async_generator = any(map(inspect.isasyncgenfunction, kinds))
+    if dry_run and (is_generator or is_async_generator):
+        raise CyclesValidationError(
+            "a generator has no result that a dry run could stand for; ask client.decide(…) instead "
+            f"function={_name(function)}"
+        )
+    if is_async_generator:
+        return guard_async_generator
+    if is_generator:
+        return guard_generator
+    return _guard_async if any(map(inspect.iscoroutinefunction, kinds)) else _guard_sync
+
+
+def _guard_sync(
+    function: Callable[..., Any], options: Options, native: Callable[[], _native.Client]
+) -> Callable[..., Any]:
     @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        guard = options.native_client().begin(options.request(args, kwargs), current_guard())
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        guard = native().begin(options.request(args, kwargs), current_guard())
         if guard.dry_run:
-            return cast("R", _dry_run_result(guard))
-        context = CyclesContext(guard)
+            return _dry_run_result(guard)
+        context = CyclesContext.of(guard)
         token = activate(context)
         try:
             try:
                 result = function(*args, **kwargs)
                 _refuse_unfinished(function, result)
             except BaseException as error:
-                _settled(context, guard.release(_reason(error)))
+                context.settled(guard.release(reason(error)))
                 raise
-            _settled(context, guard.commit(options.settlement(context, result)))
+            context.settled(guard.commit(options.settlement(context, result)))
             return result
         finally:
             deactivate(token)
@@ -137,22 +153,23 @@ def _guard_sync(function: Callable[P, R], options: _Options) -> Callable[P, R]:
     return guarded
 
 
-def _guard_async(function: Callable[..., Any], options: _Options) -> Callable[..., Any]:
+def _guard_async(
+    function: Callable[..., Any], options: Options, native: Callable[[], _native.Client]
+) -> Callable[..., Any]:
     @wraps(function)
     async def guarded(*args: Any, **kwargs: Any) -> Any:
-        request = options.request(args, kwargs)
-        guard = await options.native_client().begin_async(request, current_guard())
+        guard = await native().begin_async(options.request(args, kwargs), current_guard())
         if guard.dry_run:
             return _dry_run_result(guard)
-        context = CyclesContext(guard)
+        context = CyclesContext.of(guard)
         token = activate(context)
         try:
             try:
-                result = await function(*args, **kwargs)
+                result = await unless_lost(guard, function(*args, **kwargs))
             except BaseException as error:
-                _settled(context, await guard.release_async(_reason(error)))
+                context.settled(await guard.release_async(reason(error)))
                 raise
-            _settled(context, await guard.commit_async(options.settlement(context, result)))
+            context.settled(await guard.commit_async(options.settlement(context, result)))
             return result
         finally:
             deactivate(token)
@@ -160,125 +177,46 @@ def _guard_async(function: Callable[..., Any], options: _Options) -> Callable[..
     return guarded
 
 
-@dataclass(frozen=True)
-class _Options:
-    estimate: Estimate
-    actual: Actual | None
-    estimate_is_enough: bool
-    unit: Unit | str
-    subject: dict[str, Any]
-    action: dict[str, Any]
-    lease: dict[str, Any]
-    client: AnyClient | None
-
-    def native_client(self) -> _native.Client:
-        return (self.client if self.client is not None else default_client())._native
-
-    def request(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
-        """The native module's guard request for one call."""
-        if self.actual is None and not self.estimate_is_enough:
-            raise CyclesValidationError(
-                "actual is required when use_estimate_if_actual_not_provided is False"
-            )
-        estimate = self.estimate(*args, **kwargs) if callable(self.estimate) else self.estimate
-        document = {"estimate": _amount("estimate", estimate, self.unit), **_present(self.lease)}
-        for name, group in (("subject", self.subject), ("action", self.action)):
-            fields = _present({key: _value(value, args, kwargs) for key, value in group.items()})
-            if fields:
-                document[name] = fields
-        return _json("the guarded call's options are", document)
-
-    def settlement(self, context: CyclesContext, result: object) -> str:
-        """The native module's commit request for one result."""
-        metadata = dict(context.commit_metadata or {})
-        actual = None
-        if self.actual is not None:
-            try:
-                actual = self._actual(result)
-            except Exception as error:
-                # The work is done and must be paid for: the estimate stands in.
-                _logger.warning("cannot tell the actual, committing the estimate error=%r", error)
-                metadata["actual_source"] = "estimate"
-        metrics = context.metrics.to_wire() if context.metrics is not None else None
-        try:
-            return _json(
-                "metrics and metadata are",
-                {"actual": actual, "metrics": metrics or None, "metadata": metadata or None},
-            )
-        except CyclesValidationError as error:
-            _logger.warning("committing without metrics and metadata error=%r", error)
-            return _json("the actual is", {"actual": actual, "metrics": None, "metadata": None})
-
-    def _actual(self, result: object) -> dict[str, Any]:
-        actual = self.actual(result) if callable(self.actual) else self.actual
-        return _amount("actual", actual, self.unit)
-
-
-def _amount(name: str, value: object, unit: Unit | str) -> dict[str, Any]:
-    if isinstance(value, Amount):
-        return {"unit": str(value.unit), "amount": value.amount}
-    if isinstance(value, float) and math.isfinite(value):
-        value = math.ceil(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise CyclesValidationError(f"{name} must be a number of units or an Amount value={value!r}")
-    return {"unit": str(unit), "amount": value}
-
-
-def _value(option: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    return option(*args, **kwargs) if callable(option) else option
-
-
-def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _json(what: str, document: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(document, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise CyclesValidationError(f"{what} not a JSON document reason={error}") from error
-
-
-def _settled(context: CyclesContext, document: str) -> None:
-    settlement = Settlement.from_native(document)
-    context.settlement = settlement
-    if settlement.outcome not in _SETTLED:
-        _logger.warning(
-            "the call is not settled outcome=%s reservation_id=%s error=%s",
-            settlement.outcome,
-            context.reservation_id,
-            settlement.error,
-        )
-
-
 def _dry_run_result(guard: _native.Guard) -> DryRunResult:
+    from runcycles.models import DryRunResult
+
     return DryRunResult.model_validate(json.loads(guard.context())["response"])
-
-
-def _reason(error: BaseException) -> str:
-    """The class only: messages may hold what the budget's owner must not see."""
-    return f"guarded function raised {type(error).__name__}"[:256]
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    inner = _unwrapped(function)
-    call = getattr(inner, "__call__", None)  # noqa: B004 - an object may be async in its __call__ only
-    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(call)
 
 
 def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, partial):
         function = function.func
-    return function
+    # What stands inside a staticmethod decides.
+    return getattr(function, "__func__", function) if isinstance(function, staticmethod) else function
 
 
-def _refuse_generator_function(function: Callable[..., Any]) -> None:
-    inner = _unwrapped(function)
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+def _refuse_what_is_no_function(function: object) -> None:
+    if isinstance(function, classmethod | property):
         raise CyclesValidationError(
-            "a generator cannot be guarded, because its work starts after the call returned; "
-            f"guard the function that consumes it function={_name(function)}"
+            f"put @cycles below @{type(function).__name__}, so that it gets the function"
         )
+    if inspect.isclass(function):
+        raise CyclesValidationError(f"a class cannot be guarded; guard its methods class={_name(function)}")
+    if not callable(function):
+        raise CyclesValidationError(
+            f"only a function can be guarded; write @cycles(estimate=…) with parentheses got={function!r}"
+        )
+
+
+def _refuse_other_flavour(client: object, is_async: bool, function: Callable[..., Any]) -> None:
+    name = _name(function)
+    if client is None or isinstance(client, AsyncCyclesClient if is_async else CyclesClient):
+        return
+    if not isinstance(client, CyclesClient | AsyncCyclesClient):
+        raise CyclesTypeError(
+            f"client must be a CyclesClient or an AsyncCyclesClient function={name} client={client!r}"
+        )
+    wanted, turn = ("AsyncCyclesClient", "as_async") if is_async else ("CyclesClient", "as_sync")
+    raise CyclesTypeError(
+        f"{'an async' if is_async else 'a sync'} function needs a client of its kind: "
+        f"pass one made with {wanted}(…), or client.{turn}(), which shares this one's connection "
+        f"function={name}"
+    )
 
 
 def _refuse_unfinished(function: Callable[..., Any], result: object) -> None:
@@ -287,10 +225,10 @@ def _refuse_unfinished(function: Callable[..., Any], result: object) -> None:
         if inspect.iscoroutine(result):
             result.close()
         raise CyclesValidationError(
-            "the guarded function returned work that has not run yet; "
-            f"declare it async def, or consume the generator inside function={_name(function)}"
+            "the guarded function returned work that has not run yet; declare it async def, "
+            f"or write it as a generator function itself function={_name(function)}"
         )
 
 
-def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", repr(function))
+def _name(function: object) -> str:
+    return getattr(function, "__qualname__", None) or repr(function)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runcycles.exceptions import CyclesValidationError
-from runcycles.models import Amount
+
+if TYPE_CHECKING:
+    from runcycles.models import Amount
 
 Seed = str | Mapping[str, Any]
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from runcycles import _native
-from runcycles.exceptions import CyclesValidationError
+from runcycles.exceptions import CyclesTypeError, CyclesValidationError
 from runcycles.response import CyclesResponse
 
-Document = Mapping[str, Any] | BaseModel
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Document: TypeAlias = "Mapping[str, Any] | BaseModel"
 Operation = Literal[
     "create_reservation",
     "commit",
@@ -42,8 +43,11 @@ def encode(
 
 
 def _json(body: Document) -> str:
-    if isinstance(body, BaseModel):
-        return body.model_dump_json(exclude_none=True)
+    if hasattr(body, "model_dump_json"):
+        document: str = body.model_dump_json(exclude_none=True)
+        return document
+    if not isinstance(body, Mapping):
+        raise CyclesTypeError(f"a request is a model of runcycles or a dict got={type(body).__name__}")
     try:
         return json.dumps(body, default=_plain)
     except (TypeError, ValueError) as error:
@@ -52,7 +56,7 @@ def _json(body: Document) -> str:
 
 def _plain(value: object) -> object:
     """Models may stand inside of dicts."""
-    if isinstance(value, BaseModel):
+    if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", exclude_none=True)
     raise TypeError(f"{type(value).__name__} is not JSON")
 

@@ -17,9 +17,8 @@ class CyclesError(Exception):
     def __init__(
         self,
         message: str = "",
-        *,
+        *args: Any,
         code: str | None = None,
-        error_code: str | None = None,
         status: int | None = None,
         reason_code: str | None = None,
         request_id: str | None = None,
@@ -27,10 +26,10 @@ class CyclesError(Exception):
         retry_after_ms: int | None = None,
         details: dict[str, Any] | None = None,
     ) -> None:
-        """Creates an error; `error_code` is the old name of `code`."""
-        super().__init__(message)
+        """Creates an error."""
+        super().__init__(message, *args)
         self.message = message
-        self.code = code if code is not None else error_code
+        self.code = code
         self.status = status
         self.reason_code = reason_code
         self.request_id = request_id
@@ -40,8 +39,13 @@ class CyclesError(Exception):
 
     @property
     def error_code(self) -> str | None:
-        """The old name of `code`."""
+        """The same as `code`."""
         return self.code
+
+    def __repr__(self) -> str:
+        """The class, the code where there is one, and the message."""
+        code = f"{self.code}, " if self.code else ""
+        return f"{type(self).__name__}({code}{str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors cross process boundaries with their fields."""
@@ -88,7 +92,32 @@ class CyclesError(Exception):
 
 
 class CyclesProtocolError(CyclesError):
-    """The authority answered, and the answer was no."""
+    """The authority answered, and the answer was no; or no answer came (`status == -1`)."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int = 0,
+        error_code: str | None = None,
+        reason_code: str | None = None,
+        retry_after_ms: int | None = None,
+        request_id: str | None = None,
+        details: dict[str, Any] | None = None,
+        code: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        """Creates an error; `error_code` and `code` are the same."""
+        super().__init__(
+            message,
+            code=code if code is not None else error_code,
+            status=status,
+            reason_code=reason_code,
+            request_id=request_id,
+            trace_id=trace_id,
+            retry_after_ms=retry_after_ms,
+            details=details,
+        )
 
 
 class BudgetExceededError(CyclesProtocolError):
@@ -115,8 +144,15 @@ class ReservationFinalizedError(CyclesProtocolError):
     """The reservation was settled before."""
 
 
-class CyclesTransportError(CyclesError):
-    """No answer arrived; what the request did is unknown."""
+class CyclesTransportError(CyclesProtocolError):
+    """No answer arrived; what the request did is unknown. Its `status` is -1."""
+
+    def __init__(self, message: str = "", *, cause: BaseException | None = None, **fields: Any) -> None:
+        """Creates an error; `cause` is the exception behind it."""
+        fields["status"] = -1
+        super().__init__(message, **fields)
+        self.cause = cause
+        self.__cause__ = cause
 
     def is_retryable(self) -> bool:
         """Whether the same request may succeed later."""
@@ -129,6 +165,10 @@ class CyclesValidationError(CyclesError, ValueError):
 
 class CyclesConfigError(CyclesError, ValueError):
     """The configuration is incomplete or does not parse."""
+
+
+class CyclesTypeError(CyclesError, TypeError):
+    """An argument is of the wrong type, such as an async client for a sync function."""
 
 
 class CyclesInternalError(CyclesError):

@@ -39,10 +39,8 @@ from runcycles.enums import (
 from runcycles.enums import (
     Unit as Unit,
 )
-from runcycles.exceptions import CyclesValidationError
-
-INT64_MAX = 2**63 - 1
-MICROCENTS_PER_DOLLAR = 100_000_000
+from runcycles.money import INT64_MAX, MICROCENTS_PER_DOLLAR
+from runcycles.money import usd as usd
 
 
 class _Request(BaseModel):
@@ -61,19 +59,33 @@ class _Response(BaseModel):
 OpenDecision = Annotated[Decision | str, Field(union_mode="left_to_right")]
 OpenUnit = Annotated[Unit | str, Field(union_mode="left_to_right")]
 OpenReservationStatus = Annotated[ReservationStatus | str, Field(union_mode="left_to_right")]
-Int64 = Annotated[int, Field(strict=True, ge=0, le=INT64_MAX)]
-SignedInt64 = Annotated[int, Field(strict=True, ge=-INT64_MAX - 1, le=INT64_MAX)]
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("must be an integer, not a bool")
+    return value
+
+
+# Whole floats and digits in a string become ints, as users of 0.5 know it.
+Int64 = Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=INT64_MAX)]
+SignedInt64 = Annotated[int, BeforeValidator(_no_bool), Field(ge=-INT64_MAX - 1, le=INT64_MAX)]
 IdempotencyKey = Annotated[str, Field(min_length=1, max_length=256)]
-SubjectField = Annotated[str, Field(min_length=1, max_length=128)]
+SubjectField = Annotated[str, Field(max_length=128)]
 
 
 class Amount(_Request):
     """A number of units, zero or more."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     unit: OpenUnit
     amount: Int64
+
+    def __str__(self) -> str:
+        """The number and its unit; dollars too, where it is money."""
+        if self.unit != Unit.USD_MICROCENTS:
+            return f"{self.amount} {self.unit}"
+        dollars = Decimal(self.amount) / MICROCENTS_PER_DOLLAR
+        return f"{self.amount} USD_MICROCENTS (${dollars:f})"
 
     @classmethod
     def usd_microcents(cls, amount: int) -> Amount:
@@ -96,29 +108,8 @@ class Amount(_Request):
         return cls(unit=Unit.RISK_POINTS, amount=amount)
 
 
-def usd(dollars: str | int | Decimal) -> Amount:
-    """Dollars as an exact amount: `usd("0.01")` is 1,000,000 USD_MICROCENTS.
-
-    Floats are refused because 0.1 is not a tenth of a dollar.
-    """
-    if isinstance(dollars, bool) or not isinstance(dollars, str | int | Decimal):
-        raise CyclesValidationError(f"dollars must be a string, an int or a Decimal value={dollars!r}")
-    try:
-        microcents = Decimal(dollars) * MICROCENTS_PER_DOLLAR
-        exact = microcents == int(microcents)
-    except (ArithmeticError, ValueError) as error:
-        raise CyclesValidationError(f"dollars must be a decimal number value={dollars!r}") from error
-    if not exact or not 0 <= microcents <= INT64_MAX:
-        raise CyclesValidationError(
-            f"dollars must be a whole number of microcents, zero or more value={dollars!r}"
-        )
-    return Amount.usd_microcents(int(microcents))
-
-
 class SignedAmount(_Response):
     """A number of units that may be below zero, as in an overdrawn budget."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     unit: OpenUnit
     amount: SignedInt64
@@ -133,9 +124,9 @@ class Subject(_Request):
     workflow: SubjectField | None = None
     agent: SubjectField | None = None
     toolset: SubjectField | None = None
-    dimensions: dict[str, str] | None = None
+    dimensions: dict[str, Annotated[str, Field(max_length=256)]] | None = Field(default=None, max_length=16)
 
-    def has_standard_field(self) -> bool:
+    def has_at_least_one_standard_field(self) -> bool:
         """Whether any of the six fields is set."""
         return any((self.tenant, self.workspace, self.app, self.workflow, self.agent, self.toolset))
 
@@ -294,7 +285,6 @@ class _Decided(_Response):
     caps: Caps | None = None
     reason_code: str | None = None
     retry_after_ms: int | None = None
-    affected_scopes: list[str] = Field(default_factory=list)
 
     def is_allowed(self) -> bool:
         """Whether the call may run, with or without caps."""
@@ -312,12 +302,15 @@ class _Decided(_Response):
 class DecisionResponse(_Decided):
     """The verdict of `decide`."""
 
+    affected_scopes: list[str] | None = None
+
     cycles_evidence: CyclesEvidenceRef | None = None
 
 
 class ReservationCreateResponse(_Decided):
     """A reservation, or for a dry run what it would have been."""
 
+    affected_scopes: list[str] = Field(default_factory=list)
     reservation_id: str | None = None
     reserved: AnsweredAmount | None = None
     expires_at_ms: int | None = None
@@ -329,6 +322,8 @@ class ReservationCreateResponse(_Decided):
 
 class DryRunResult(_Decided):
     """What a guarded function returns under `dry_run=True`, instead of running."""
+
+    affected_scopes: list[str] | None = None
 
     reserved: AnsweredAmount | None = None
     scope_path: str | None = None

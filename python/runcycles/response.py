@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from runcycles.exceptions import CyclesTransportError
 
-from runcycles.models import ErrorResponse
+if TYPE_CHECKING:
+    from runcycles.models import ErrorResponse
 
 TRANSPORT_FAILURE = -1
 
 
-@dataclass(frozen=True)
+@dataclass
 class CyclesResponse:
     """Status, body and headers of one answer.
 
@@ -26,7 +27,31 @@ class CyclesResponse:
     status: int
     body: dict[str, Any] | None = None
     error_message: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    transport_exception: Exception | None = field(default=None, repr=False)
+
+    @classmethod
+    def success(
+        cls, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> CyclesResponse:
+        """A 2xx answer, for tests of your own."""
+        return cls(status=status, body=body, headers=_lowercase(headers))
+
+    @classmethod
+    def http_error(
+        cls,
+        status: int,
+        error_message: str,
+        body: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> CyclesResponse:
+        """A 4xx or 5xx answer, for tests of your own."""
+        return cls(status=status, body=body, error_message=error_message, headers=_lowercase(headers))
+
+    @classmethod
+    def transport_error(cls, ex: Exception) -> CyclesResponse:
+        """No answer, because of `ex`, for tests of your own."""
+        return cls(status=TRANSPORT_FAILURE, error_message=str(ex), transport_exception=ex)
 
     @classmethod
     def from_native(
@@ -35,9 +60,11 @@ class CyclesResponse:
         """Wraps what the native module answered."""
         named = {name.lower(): value for name, value in headers}
         message = error_message
-        if message is None and status >= 400 and isinstance(body, dict):
-            message = body.get("message")
-        return cls(status=status, body=body, error_message=message, headers=named)
+        if message is None and status >= 300:
+            fields = body if isinstance(body, dict) else {}
+            message = fields.get("message") or fields.get("error") or f"status {status} without a message"
+        exception = CyclesTransportError(message or "") if status == TRANSPORT_FAILURE else None
+        return cls(status, body, message, named, exception)
 
     @property
     def is_success(self) -> bool:
@@ -56,7 +83,7 @@ class CyclesResponse:
 
     @property
     def is_transport_error(self) -> bool:
-        """Whether no answer arrived."""
+        """Whether no answer arrived; `transport_exception` says why."""
         return self.status == TRANSPORT_FAILURE
 
     def header(self, name: str) -> str | None:
@@ -116,10 +143,18 @@ class CyclesResponse:
         """The body of an error answer, None for anything else."""
         if not isinstance(self.body, dict) or "error" not in self.body:
             return None
+        from pydantic import ValidationError
+
+        from runcycles.models import ErrorResponse
+
         try:
             return ErrorResponse.model_validate(self.body)
         except ValidationError:
             return None
+
+
+def _lowercase(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
 
 
 def _integer(text: str | None) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runcycles import set_default_config
+from runcycles import set_default_client, set_default_config
 from runcycles.testing import ManualClock, TestServer
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -42,6 +42,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True)
 def _no_default_client() -> Iterator[None]:
     yield
+    set_default_client(None)
     set_default_config(None)
 
 

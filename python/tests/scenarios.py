@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from runcycles import CyclesError, CyclesValidationError, DryRunResult, cycles, get_cycles_context
+from runcycles import Amount, CyclesError, CyclesValidationError, DryRunResult, cycles, get_cycles_context
 from runcycles.testing import ManualClock, TestServer
 
 if sys.version_info >= (3, 11):
@@ -85,6 +85,7 @@ class Runner:
     async def steps(self, steps: list[dict[str, Any]]) -> None:
         runners: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
             "guard": self.guard,
+            "stream": self.stream,
             "call": self.call,
             "advance_ms": self.advance,
             "wait_for": self.wait_for,
@@ -96,7 +97,7 @@ class Runner:
             kinds = [kind for kind in step if kind in runners]
             assert len(kinds) == 1, f"a step is one of {list(runners)}: {step}"
             kind = kinds[0]
-            extras = {"guard": ("expect",), "call": ("expect", "save")}.get(kind, ())
+            extras = {"guard": ("expect",), "stream": ("expect",), "call": ("expect", "save")}.get(kind, ())
             only(step, kind, *extras)
             await runners[kind](step[kind], **{name: step[name] for name in extras if name in step})
 
@@ -205,6 +206,51 @@ class Runner:
             return results[0]
 
         return decorate(work_now)()
+
+    async def stream(self, step: dict[str, Any], expect: dict[str, Any] | None = None) -> None:
+        only(step, "key", "request", "on_limit", "extend_by", "pieces", "actual", "raises", "during")
+        expect = expect or {}
+        only(expect, "pieces", "cut", "refused", "error", "raised")
+        outer, pieces = get_cycles_context(), step.get("pieces", [])
+        seen: dict[str, Any] = {"pieces": 0, "cut": False, "refused": None, "error": None, "raised": None}
+        try:
+            stream = self.client(step.get("key")).stream_reservation(**self.stream_options(step))
+            if self.asynchronous:
+                async with stream:
+                    await self.flow(stream, step, seen)
+            else:
+                with stream:
+                    run_now(self.flow(stream, step, seen))
+        except CyclesError as error:
+            seen["error"] = error.code
+        except Raised as error:
+            seen["raised"] = str(error)
+        assert get_cycles_context() is outer, "the stream did not restore the context"
+        usual = {"pieces": len(pieces) if seen["error"] is None else 0, "cut": False}
+        wanted = {**usual, "refused": None, "error": None, "raised": None, **expect}
+        assert {name: seen[name] for name in wanted} == wanted
+
+    def stream_options(self, step: dict[str, Any]) -> dict[str, Any]:
+        request = self.substituted(step["request"])
+        only(request, "subject", "action", "estimate", "overage_policy", "ttl_ms", "nested")
+        limits = {name: step[name] for name in ("on_limit", "extend_by") if name in step}
+        return {**request, **limits, "estimate": Amount.model_validate(request["estimate"])}
+
+    async def flow(self, stream: Any, step: dict[str, Any], seen: dict[str, Any]) -> None:
+        for tokens in step.get("pieces", []):
+            flows = stream.proceed()
+            if not (await flows if self.asynchronous else flows):
+                break
+            stream.usage.add_output_tokens(tokens)
+            seen["pieces"] += 1
+        await self.steps(step.get("during", []))
+        if "actual" in step:
+            stream.usage.set_actual_cost(step["actual"])
+        seen["cut"] = stream.is_cut
+        if stream.limit_error is not None:
+            seen["refused"] = stream.limit_error.code
+        if "raises" in step:
+            raise Raised(step["raises"])
 
     def substituted(self, value: Any) -> Any:
         """`$name` becomes what an earlier step saved; whole strings only."""

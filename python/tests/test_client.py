@@ -82,7 +82,7 @@ def test_both_clients_have_the_same_methods() -> None:
     def public(of: type) -> set[str]:
         return {name for name in vars(of) if not name.startswith("_")}
 
-    assert public(CyclesClient) - {"close"} == public(AsyncCyclesClient) - {"aclose"}
+    assert public(CyclesClient) - {"close", "as_async"} == public(AsyncCyclesClient) - {"aclose", "as_sync"}
 
 
 def test_refusals_are_answers(server: TestServer, transport: Any) -> None:

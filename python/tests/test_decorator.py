@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -164,7 +163,7 @@ async def test_concurrent_calls_see_their_own_context(server: TestServer) -> Non
     async def work(amount: int) -> bool:
         await asyncio.sleep(0)
         context = get_cycles_context()
-        return context is not None and context.estimate.amount == amount
+        return context is not None and context.estimate == amount
 
     assert all(await asyncio.gather(*(work(amount) for amount in range(1, 20))))
 
@@ -181,7 +180,7 @@ def test_the_context_tells_about_the_reservation(server: TestServer) -> None:
     work()
     context = seen["context"]
     assert context.decision is Decision.ALLOW
-    assert context.estimate == Amount.tokens(100)
+    assert context.estimate == 100
     assert context.reserved == Amount.tokens(100)
     assert context.affected_scopes == ["tenant:acme", "tenant:acme/agent:bot"]
     assert context.scope_path == "tenant:acme/agent:bot"
@@ -241,12 +240,12 @@ def test_metrics_that_are_not_json_do_not_lose_the_commit(server: TestServer) ->
     assert balance(server) == (940, 0, 60)
 
 
-def test_fractions_are_rounded_up(server: TestServer) -> None:
-    cycles(lambda: 10.2, actual=lambda _: 5.1, **CALL, client=server.client())(lambda: None)()
+def test_what_was_spent_is_rounded_up(server: TestServer) -> None:
+    cycles(10, actual=lambda _: 5.1, **CALL, client=server.client())(lambda: None)()
     assert balance(server) == (994, 0, 6)
 
 
-@pytest.mark.parametrize("estimate", ["100", None, True, float("nan"), float("inf"), -1, 2**63])
+@pytest.mark.parametrize("estimate", ["100", None, True, 10.0, float("nan"), float("inf"), -1, 2**63])
 def test_a_bad_estimate_is_refused_before_anything_is_sent(server: TestServer, estimate: Any) -> None:
     @cycles(lambda: estimate, **CALL, client=server.client())
     def work() -> None:
@@ -283,10 +282,8 @@ def test_a_bad_option_is_named_before_anything_is_sent(
 
 
 def test_actual_can_be_demanded(server: TestServer) -> None:
-    guarded = cycles(10, use_estimate_if_actual_not_provided=False, **CALL, client=server.client())
     with pytest.raises(ValueError, match="actual is required"):
-        guarded(lambda: None)()
-    assert server.count("create_reservation") == 0
+        cycles(10, use_estimate_if_actual_not_provided=False, **CALL, client=server.client())
 
 
 def test_options_may_depend_on_the_arguments(server: TestServer) -> None:
@@ -362,18 +359,6 @@ def test_a_dry_run_that_would_be_denied(server: TestServer) -> None:
     assert result.reason_code == "BUDGET_EXCEEDED"
 
 
-def test_generators_are_refused() -> None:
-    def lines() -> Iterator[int]:
-        yield 1
-
-    async def async_lines() -> AsyncIterator[int]:
-        yield 1
-
-    for function in (lines, async_lines, functools.partial(lines)):
-        with pytest.raises(CyclesValidationError, match="generator cannot be guarded"):
-            cycles(10)(function)
-
-
 def test_unfinished_work_is_not_committed(server: TestServer) -> None:
     async def later() -> None:
         raise AssertionError("ran")
@@ -394,7 +379,7 @@ async def test_async_callables_are_recognised(server: TestServer) -> None:
     async def partial(text: str) -> str:
         return text
 
-    guarded = cycles(10, **CALL, client=server.client())
+    guarded = cycles(10, **CALL, client=server.async_client())
     assert await guarded(Work())() == "object"  # type: ignore[arg-type]
     assert await guarded(functools.partial(partial, "partial"))() == "partial"
 

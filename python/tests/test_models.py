@@ -49,11 +49,12 @@ def test_what_is_not_dollars(dollars: Any) -> None:
         usd(dollars)
 
 
-@pytest.mark.parametrize("amount", [-1, 2**63, 1.5, "5", True])
+@pytest.mark.parametrize("amount", [-1, 2**63, 1.5, "five", True, None])
 def test_amounts_are_int64(amount: Any) -> None:
     with pytest.raises(ValidationError):
         Amount.tokens(amount)
     assert Amount.tokens(2**63 - 1).amount == 2**63 - 1
+    assert Amount.tokens(5.0).amount == Amount.tokens("5").amount == 5  # type: ignore[arg-type]
     assert SignedAmount(unit="TOKENS", amount=-5).amount == -5
 
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use pyo3::intern;
@@ -18,11 +19,21 @@ use pyo3::types::PyDict;
 use tokio::task::AbortHandle;
 
 use crate::errors;
-use crate::runtime;
+use crate::runtime::{self, Work};
 use crate::wakeup::{Waiting, Wakeup};
 
 /// Turns a task's value into a Python object, on the loop's thread.
 type Completion = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// Where work begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// On the caller's thread: an authority in this process answers at once, and
+    /// a thread's attention would cost more than its answer.
+    Here,
+    /// On the runtime's threads: there is a network to wait for.
+    Elsewhere,
+}
 
 /// What happens to the work when the awaiting side is cancelled.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,13 +109,7 @@ impl Bridge {
         if future.call_method0(intern!(py, "done"))?.is_truthy()? {
             return Ok(());
         }
-        match value {
-            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
-            Err(error) => {
-                future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?
-            }
-        };
-        Ok(())
+        resolve(future, value)
     }
 
     fn forget(&self, id: u64) {
@@ -137,8 +142,47 @@ impl Waiter {
 /// completes. Must be called on the loop's thread.
 pub(crate) fn spawn<T: Send + 'static>(
     py: Python<'_>,
+    begin: Begin,
     on_cancel: OnCancel,
     work: impl Future<Output = T> + Send + 'static,
+    convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+) -> PyResult<Bound<'_, PyAny>> {
+    let mut work: Work<T> = Box::pin(work);
+    if begin == Begin::Here {
+        let event_loop = running_loop(py)?;
+        if let Poll::Ready(value) = runtime::current(py)?.step(py, &mut work) {
+            return resolved(&event_loop, convert(py, value));
+        }
+    }
+    spawn_task(py, on_cancel, work, convert)
+}
+
+/// A future of `event_loop` that has ended with `value`.
+fn resolved<'py>(
+    event_loop: &Bound<'py, PyAny>,
+    value: PyResult<Py<PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = event_loop.py();
+    let future = event_loop.call_method0(intern!(py, "create_future"))?;
+    resolve(&future, value)?;
+    Ok(future)
+}
+
+fn resolve(future: &Bound<'_, PyAny>, value: PyResult<Py<PyAny>>) -> PyResult<()> {
+    let py = future.py();
+    match value {
+        Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
+        Err(error) => {
+            future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?
+        }
+    };
+    Ok(())
+}
+
+fn spawn_task<T: Send + 'static>(
+    py: Python<'_>,
+    on_cancel: OnCancel,
+    work: Work<T>,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Bound<'_, PyAny>> {
     let bridge = of_running_loop(py)?;

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use runcycles::document::{self, ConfigDocument, GuardRequest, ResponseDocument};
+use runcycles::document::{
+    self, ConfigDocument, GuardRequest, ResponseDocument, StreamOptionsDocument,
+};
 use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 
-use crate::bridge::{self, OnCancel};
+use crate::bridge::{self, Begin, OnCancel};
 use crate::errors::{self, caught};
 use crate::guard::Guard;
 use crate::notifications::Notifications;
 use crate::runtime::{self, block};
+use crate::stream::Stream;
 use crate::testing::ManualClock;
 
 /// Status, body, headers and transport problem of a low-level answer.
@@ -99,7 +102,7 @@ impl Client {
             let work = async move {
                 document::send(&client, &operation, reservation_id, query, bytes(body)).await
             };
-            bridge::spawn(py, OnCancel::Abort, work, |py, answer| object(py, raw(answer)))
+            bridge::spawn(py, self.begin_at(), OnCancel::Abort, work, |py, answer| object(py, raw(answer)))
         })
     }
 
@@ -108,13 +111,13 @@ impl Client {
         &self,
         py: Python<'_>,
         request: &str,
-        parent: Option<&Bound<'_, Guard>>,
+        parent: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Guard> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let parent = parent.and_then(|parent| parent.get().as_parent());
+            let (parent, begin) = (as_parent(parent), self.begin_at());
             let begun = block(py, async move { document::begin(&client, request, parent).await })?;
-            begun.map(Guard::new).map_err(raise)
+            begun.map(|guard| Guard::new(guard, begin)).map_err(raise)
         })
     }
 
@@ -123,15 +126,54 @@ impl Client {
         &self,
         py: Python<'py>,
         request: &str,
-        parent: Option<&Bound<'py, Guard>>,
+        parent: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             // Goes on when cancelled: only a guard that arrives can be released.
-            let parent = parent.and_then(|parent| parent.get().as_parent());
+            let (parent, begin) = (as_parent(parent), self.begin_at());
             let work = async move { document::begin(&client, request, parent).await };
-            bridge::spawn(py, OnCancel::GoOn, work, move |py, begun| {
-                object(py, begun.map(Guard::new).map_err(raise)?)
+            bridge::spawn(py, begin, OnCancel::GoOn, work, move |py, begun| {
+                object(py, begun.map(|guard| Guard::new(guard, begin)).map_err(raise)?)
+            })
+        })
+    }
+
+    #[pyo3(signature = (request, options, parent = None))]
+    fn begin_stream(
+        &self,
+        py: Python<'_>,
+        request: &str,
+        options: &str,
+        parent: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Stream> {
+        caught(|| {
+            let (client, request) = (self.client(py)?, read_guard_request(request)?);
+            let (options, parent) = (read_stream_options(options)?, as_parent(parent));
+            let begin = self.begin_at();
+            let begun = block(py, async move {
+                document::begin_stream(&client, request, options, parent).await
+            })?;
+            begun.map(|stream| Stream::new(stream, begin)).map_err(raise)
+        })
+    }
+
+    #[pyo3(signature = (request, options, parent = None))]
+    fn begin_stream_async<'py>(
+        &self,
+        py: Python<'py>,
+        request: &str,
+        options: &str,
+        parent: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        caught(|| {
+            let (client, request) = (self.client(py)?, read_guard_request(request)?);
+            let (options, parent) = (read_stream_options(options)?, as_parent(parent));
+            let begin = self.begin_at();
+            let work =
+                async move { document::begin_stream(&client, request, options, parent).await };
+            bridge::spawn(py, begin, OnCancel::GoOn, work, move |py, begun| {
+                object(py, begun.map(|stream| Stream::new(stream, begin)).map_err(raise)?)
             })
         })
     }
@@ -152,7 +194,7 @@ impl Client {
                     None => 0,
                 }
             };
-            bridge::spawn(py, OnCancel::Abort, work, object)
+            bridge::spawn(py, Begin::Elsewhere, OnCancel::Abort, work, object)
         })
     }
 
@@ -195,6 +237,10 @@ impl Client {
     ) -> Self {
         let state = State { era: runtime::era_number(py), client: Some(client) };
         Self { state: Mutex::new(state), remote, clock }
+    }
+
+    const fn begin_at(&self) -> Begin {
+        if self.remote { Begin::Elsewhere } else { Begin::Here }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -297,6 +343,19 @@ fn on_clock(builder: CyclesClientBuilder, clock: Option<&ManualClock>) -> Cycles
 
 pub(crate) fn read_config(config: &str) -> PyResult<ConfigDocument> {
     document::read("config", parse("config", config)?).map_err(raise)
+}
+
+/// The guarded call or stream that another one is made inside of.
+fn as_parent(parent: Option<&Bound<'_, PyAny>>) -> Option<document::Parent> {
+    let parent = parent?;
+    match parent.cast::<Guard>() {
+        Ok(guard) => guard.get().as_parent(),
+        Err(_) => parent.cast::<Stream>().ok()?.get().as_parent(),
+    }
+}
+
+fn read_stream_options(options: &str) -> PyResult<StreamOptionsDocument> {
+    document::read("stream", parse("stream", options)?).map_err(raise)
 }
 
 fn read_guard_request(request: &str) -> PyResult<GuardRequest> {

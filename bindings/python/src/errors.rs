@@ -9,6 +9,8 @@ use pyo3::sync::PyOnceLock;
 use runcycles::ErrorReport;
 use serde_json::json;
 
+use crate::logs;
+
 static FROM_REPORT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// The Python exception for an error report.
@@ -41,9 +43,13 @@ pub(crate) fn validation(message: &str) -> PyErr {
     raised(&json!({"kind": "Validation", "message": message}).to_string())
 }
 
-/// Runs an export's body; a panic in it is raised as `CyclesInternalError`.
+/// Runs an export's body; a panic in it is raised as `CyclesInternalError`. On the
+/// way out, log messages that wait are handed over.
 pub(crate) fn caught<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+    let outcome =
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+    logs::deliver();
+    outcome
 }
 
 /// The exception for a caught panic.

@@ -3,22 +3,24 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use runcycles::document::{self, CommitDocument, SettlementDocument};
+use runcycles::document::{self, CommitDocument};
 
-use crate::bridge::{self, OnCancel};
+use crate::bridge::{self, Begin, OnCancel};
 use crate::client::{object, parse, raise};
-use crate::errors::{self, caught};
+use crate::errors::caught;
 use crate::runtime::block;
+use crate::settlement::{Settlement, settling};
 
 /// Settles at most once; released when it is dropped unsettled.
 #[pyclass(frozen, module = "runcycles._native")]
 pub(crate) struct Guard {
     inner: Arc<document::Guard>,
+    begin: Begin,
 }
 
 impl Guard {
-    pub(crate) fn new(guard: document::Guard) -> Self {
-        Self { inner: Arc::new(guard) }
+    pub(crate) fn new(guard: document::Guard, begin: Begin) -> Self {
+        Self { inner: Arc::new(guard), begin }
     }
 
     /// This call, for those inside it.
@@ -34,15 +36,21 @@ impl Guard {
         self.inner.is_dry_run()
     }
 
+    /// Whether the work is to be cancelled when `lost_async` completes.
+    #[getter]
+    fn cancels(&self) -> bool {
+        self.inner.cancels()
+    }
+
     fn context(&self) -> PyResult<String> {
         caught(|| Ok(self.inner.context().to_string()))
     }
 
-    fn commit(&self, py: Python<'_>, request: &str) -> PyResult<String> {
+    fn commit(&self, py: Python<'_>, request: &str) -> PyResult<Settlement> {
         caught(|| {
             let request = read(request)?;
             let guard = Arc::clone(&self.inner);
-            written(&block(py, async move { guard.commit(request).await })?)
+            Ok(Settlement::new(block(py, async move { guard.commit(request).await })?))
         })
     }
 
@@ -50,14 +58,14 @@ impl Guard {
         caught(|| {
             let request = read(request)?;
             let guard = Arc::clone(&self.inner);
-            settling(py, async move { guard.commit(request).await })
+            settling(py, self.begin, async move { guard.commit(request).await })
         })
     }
 
-    fn release(&self, py: Python<'_>, reason: Option<String>) -> PyResult<String> {
+    fn release(&self, py: Python<'_>, reason: Option<String>) -> PyResult<Settlement> {
         caught(|| {
             let guard = Arc::clone(&self.inner);
-            written(&block(py, async move { guard.release(reason).await })?)
+            Ok(Settlement::new(block(py, async move { guard.release(reason).await })?))
         })
     }
 
@@ -68,24 +76,32 @@ impl Guard {
     ) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
             let guard = Arc::clone(&self.inner);
-            settling(py, async move { guard.release(reason).await })
+            settling(py, self.begin, async move { guard.release(reason).await })
+        })
+    }
+
+    /// Completes when the lease is lost, with the error to raise once the work is
+    /// cancelled and the guard abandoned.
+    fn lost_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        caught(|| {
+            let guard = Arc::clone(&self.inner);
+            let lost = async move { guard.lost().await };
+            bridge::spawn(py, Begin::Elsewhere, OnCancel::Abort, lost, |py, report| {
+                object(py, raise(report).into_value(py))
+            })
+        })
+    }
+
+    /// Gives up work that was cancelled because its lease was lost.
+    fn abandon_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        caught(|| {
+            let guard = Arc::clone(&self.inner);
+            let abandoning = async move { guard.abandon().await };
+            bridge::spawn(py, self.begin, OnCancel::GoOn, abandoning, object)
         })
     }
 }
 
-fn settling(
-    py: Python<'_>,
-    settle: impl Future<Output = SettlementDocument> + Send + 'static,
-) -> PyResult<Bound<'_, PyAny>> {
-    bridge::spawn(py, OnCancel::GoOn, settle, |py, settled| object(py, written(&settled)?))
-}
-
 fn read(request: &str) -> PyResult<CommitDocument> {
     document::read("commit", parse("commit", request)?).map_err(raise)
-}
-
-fn written(settlement: &SettlementDocument) -> PyResult<String> {
-    serde_json::to_string(settlement).map_err(|error| {
-        errors::internal(&format!("a settlement cannot be written reason={error}"))
-    })
 }

@@ -5,10 +5,13 @@ mod bridge;
 mod client;
 mod errors;
 mod guard;
+mod logs;
 mod notifications;
 mod process;
 mod runtime;
 mod selftest;
+mod settlement;
+mod stream;
 mod testing;
 mod wakeup;
 
@@ -17,12 +20,14 @@ use pyo3::prelude::*;
 /// See `python/runcycles/_native.pyi` for the types.
 #[pymodule]
 mod _native {
-    use super::{Bound, PyModule, PyResult, process};
+    use super::{Bound, PyModule, PyResult, logs, process};
 
     #[pymodule_export]
     use super::client::{Client, config_from_env, flush_all};
     #[pymodule_export]
     use super::guard::Guard;
+    #[pymodule_export]
+    use super::logs::set_log_level;
     #[pymodule_export]
     use super::notifications::Notifications;
     #[pymodule_export]
@@ -33,10 +38,15 @@ mod _native {
         wait_forever_for_test, wait_forever_for_test_async,
     };
     #[pymodule_export]
+    use super::settlement::Settlement;
+    #[pymodule_export]
+    use super::stream::Stream;
+    #[pymodule_export]
     use super::testing::{ManualClock, TestServer};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        logs::collect();
         process::register(module)
     }
 }

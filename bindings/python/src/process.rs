@@ -7,6 +7,7 @@ use pyo3::types::PyDict;
 
 use crate::bridge;
 use crate::errors::caught;
+use crate::logs;
 use crate::runtime;
 
 /// How long the end of the process waits for settlements under way. Clients
@@ -31,6 +32,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn _after_fork_in_child(py: Python<'_>) -> PyResult<()> {
     caught(|| {
+        logs::forget_parent();
         bridge::forget_parent(py);
         runtime::forget_parent(py);
         Ok(())

@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -95,6 +96,15 @@ impl Era {
         });
     }
 
+    /// One step of `work` on this thread. An authority in this process answers
+    /// in it; everything else has begun, and goes on wherever it is polled next.
+    pub(crate) fn step<T: Send>(&self, py: Python<'_>, work: &mut Work<T>) -> Poll<T> {
+        py.detach(|| {
+            let _inside = self.runtime.enter();
+            work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        })
+    }
+
     /// Waits until no settling work is left, or for `limit`.
     pub(crate) fn settle(&'static self, py: Python<'_>, limit: Duration) {
         py.detach(|| {
@@ -132,6 +142,9 @@ pub(crate) fn block<T: Send + 'static>(
 ) -> PyResult<T> {
     let era = current(py)?;
     let mut work: Work<T> = Box::pin(work);
+    if let Poll::Ready(value) = era.step(py, &mut work) {
+        return Ok(value);
+    }
     let waited = py.detach(|| {
         era.runtime.block_on(async {
             loop {

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use runcycles::ErrorReport;
 
-use crate::bridge::{self, OnCancel};
+use crate::bridge::{self, Begin, OnCancel};
 use crate::client::object;
 use crate::errors::{self, caught};
 use crate::runtime::block;
@@ -33,7 +33,7 @@ pub(crate) fn panic_for_test() -> PyResult<()> {
 pub(crate) fn panic_for_test_async(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     caught(|| {
         let work = async { panic!("asked for by a test") };
-        bridge::spawn(py, OnCancel::GoOn, work, |py, (): ()| object(py, ()))
+        bridge::spawn(py, Begin::Elsewhere, OnCancel::GoOn, work, |py, (): ()| object(py, ()))
     })
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn wait_forever_for_test(py: Python<'_>) -> PyResult<()> {
 pub(crate) fn wait_forever_for_test_async(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     caught(|| {
         let work = std::future::pending().boxed();
-        bridge::spawn(py, OnCancel::Abort, work, |py, (): ()| object(py, ()))
+        bridge::spawn(py, Begin::Elsewhere, OnCancel::Abort, work, |py, (): ()| object(py, ()))
     })
 }
 

@@ -1,0 +1,143 @@
+"""What both clients share: construction, background news, and the end of the process."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from runcycles import _native, logs
+from runcycles.config import CyclesConfig, milliseconds
+from runcycles.embedded import Seed, embedded_config, seed_document
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from runcycles.models import Amount
+    from runcycles.notifications import Callback, JournalStats, Notification
+
+_logger = logging.getLogger("runcycles")
+_DEFAULT_FLUSH_TIMEOUT = 10.0
+
+
+class BaseClient:
+    """What both clients share."""
+
+    def __init__(self, config: CyclesConfig) -> None:
+        """Connects lazily: nothing is sent before the first call."""
+        self._adopt(_native.Client(config.to_native()), config, config.retry_flush_timeout)
+
+    def _adopt(self, native: _native.Client, config: CyclesConfig | None, flush_timeout: float) -> None:
+        self._native = native
+        self._config = config
+        self._flush_timeout = flush_timeout
+        _open_clients.add(self)
+        logs.follow_level()
+
+    @classmethod
+    def embedded(
+        cls,
+        seed: Seed | None = None,
+        *,
+        budgets: Mapping[str, Amount] | None = None,
+        key: str | None = None,
+        **subject_defaults: str,
+    ) -> Self:
+        """A client with its own authority in this process: no server, no network.
+
+        `seed` is the document of `cycles serve --seed` as a dict or YAML text;
+        `budgets={"tenant:acme": usd("1.00")}` is the short form. `key` is the
+        API key's secret, by default the seed's first. What it holds is gone at
+        exit.
+        """
+        client = cls.__new__(cls)
+        native = _native.Client.embedded(
+            seed_document(seed, budgets), embedded_config(budgets, key, subject_defaults)
+        )
+        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
+        return client
+
+    @classmethod
+    def _wrap(cls, native: _native.Client) -> Self:
+        client = cls.__new__(cls)
+        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
+        return client
+
+    @property
+    def config(self) -> CyclesConfig | None:
+        """The configuration that the client was made from, None for an embedded one."""
+        return self._config
+
+    def notifications(self) -> list[Notification]:
+        """What has happened in the background and nobody has taken yet; does not wait."""
+        from runcycles.notifications import parse
+
+        return parse(self._native.notifications().take())
+
+    def on_notification(self, callback: Callback) -> None:
+        """Calls back for everything that happens in the background, until the client ends.
+
+        On a thread of the SDK: asyncio code passes it on with
+        `loop.call_soon_threadsafe`. An exception in it is logged. One callback
+        per client; a forked process sets its own.
+        """
+        from runcycles.notifications import listen
+
+        listen(self._native.notifications(), callback)
+
+    def set_api_key(self, api_key: str) -> None:
+        """Makes further calls carry another key of the same tenant.
+
+        What the former key could not book is tried again at once. Raises
+        `CyclesConfigError` for a key that is empty or that no header can carry,
+        and for an embedded client, whose calls carry none.
+        """
+        self._native.set_api_key(api_key)
+
+    def journal_stats(self) -> JournalStats | None:
+        """How the settlement journal stands, None without one."""
+        from runcycles.notifications import JournalStats
+
+        return JournalStats.parse(self._native.journal_stats())
+
+    def __repr__(self) -> str:
+        """Where the authority is, and for whom."""
+        config = self._config
+        if config is None:
+            return f"<{type(self).__name__} of a server or authority in this process>"
+        tenant = f" tenant={config.tenant}" if config.tenant else ""
+        return f"<{type(self).__name__} {config.base_url}{tenant}>"
+
+    def _sharing(self, kind: type[Any]) -> Any:
+        other = kind.__new__(kind)
+        other._adopt(self._native, self._config, self._flush_timeout)
+        return other
+
+    def _left(self) -> None:
+        """The end of the process has nothing more to wait for."""
+        _open_clients.discard(self)
+
+    def _flush_ms(self, timeout: float | None) -> int:
+        return milliseconds("timeout", self._flush_timeout if timeout is None else timeout)
+
+
+_open_clients: WeakSet[BaseClient] = WeakSet()
+
+
+def _flush_open_clients() -> None:
+    """Money that was spent is reported before the process ends."""
+    clients = list(_open_clients)
+    if clients:
+        longest = max(client._flush_ms(None) for client in clients)
+        warn_if_pending(_native.flush_all([client._native for client in clients], longest))
+
+
+def warn_if_pending(pending: int) -> None:
+    """Says so where a flush has left settlements behind."""
+    if pending:
+        _logger.warning("settlements are still pending count=%d", pending)
+
+
+atexit.register(_flush_open_clients)
