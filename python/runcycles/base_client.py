@@ -5,18 +5,18 @@ from __future__ import annotations
 import atexit
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from runcycles import _native, logs
 from runcycles.config import CyclesConfig, milliseconds
 from runcycles.embedded import Seed, embedded_config, seed_document
+from runcycles.notifications import Callback, JournalStats, Notification, listen, parse
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from runcycles.models import Amount
-    from runcycles.notifications import Callback, JournalStats, Notification
 
 _logger = logging.getLogger("runcycles")
 _DEFAULT_FLUSH_TIMEOUT = 10.0
@@ -60,9 +60,9 @@ class BaseClient:
         return client
 
     @classmethod
-    def _wrap(cls, native: _native.Client) -> Self:
+    def _wrap(cls, native: _native.Client, flush_timeout: float) -> Self:
         client = cls.__new__(cls)
-        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
+        client._adopt(native, None, flush_timeout)
         return client
 
     @property
@@ -72,8 +72,6 @@ class BaseClient:
 
     def notifications(self) -> list[Notification]:
         """What has happened in the background and nobody has taken yet; does not wait."""
-        from runcycles.notifications import parse
-
         return parse(self._native.notifications().take())
 
     def on_notification(self, callback: Callback) -> None:
@@ -83,8 +81,6 @@ class BaseClient:
         `loop.call_soon_threadsafe`. An exception in it is logged. One callback
         per client; a forked process sets its own.
         """
-        from runcycles.notifications import listen
-
         listen(self._native.notifications(), callback)
 
     def set_api_key(self, api_key: str) -> None:
@@ -98,8 +94,6 @@ class BaseClient:
 
     def journal_stats(self) -> JournalStats | None:
         """How the settlement journal stands, None without one."""
-        from runcycles.notifications import JournalStats
-
         return JournalStats.parse(self._native.journal_stats())
 
     def __repr__(self) -> str:
@@ -110,10 +104,9 @@ class BaseClient:
         tenant = f" tenant={config.tenant}" if config.tenant else ""
         return f"<{type(self).__name__} {config.base_url}{tenant}>"
 
-    def _sharing(self, kind: type[Any]) -> Any:
-        other = kind.__new__(kind)
+    def _share(self, other: BaseClient) -> None:
+        """Makes `other` a client on the same connection."""
         other._adopt(self._native, self._config, self._flush_timeout)
-        return other
 
     def _left(self) -> None:
         """The end of the process has nothing more to wait for."""

@@ -127,7 +127,8 @@ class CyclesClient(BaseClient):
 
     def as_async(self) -> AsyncCyclesClient:
         """An async client on the same connection and authority; closing one closes both."""
-        client: AsyncCyclesClient = self._sharing(AsyncCyclesClient)
+        client = AsyncCyclesClient.__new__(AsyncCyclesClient)
+        self._share(client)
         return client
 
     def flush(self, timeout: float | None = None) -> int:
@@ -264,7 +265,8 @@ class AsyncCyclesClient(BaseClient):
 
     def as_sync(self) -> CyclesClient:
         """A sync client on the same connection and authority; closing one closes both."""
-        client: CyclesClient = self._sharing(CyclesClient)
+        client = CyclesClient.__new__(CyclesClient)
+        self._share(client)
         return client
 
     async def flush(self, timeout: float | None = None) -> int:

@@ -110,9 +110,10 @@ class CyclesConfig:
         for name in ("journal_dir", "ca_file"):
             options[name] = None if options[name] is None else os.fspath(options[name])
         for name, native_name in _SECONDS.items():
-            seconds = getattr(self, name)
-            is_unset = seconds is None and name in _UNSET
-            options[native_name] = None if is_unset else milliseconds(name, seconds)
+            if getattr(self, name) is None and name in _UNSET:
+                options[native_name] = None
+            else:
+                options[native_name] = milliseconds(name, getattr(self, name))
         return options
 
 

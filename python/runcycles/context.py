@@ -137,8 +137,9 @@ class CyclesContext:
         if self._fields is None:
             if self._guard is None:
                 raise RuntimeError("nothing is reserved yet: enter the `with` block first")
-            self._fields = json.loads(self._guard.context())
-            self._fields["estimate"] = self._fields["estimate"]["amount"]
+            fields: dict[str, Any] = json.loads(self._guard.context())
+            fields["estimate"] = fields["estimate"]["amount"]
+            self._fields = fields
         return self._fields.get(name)
 
     def _model(self, name: str) -> Any:
@@ -305,7 +306,11 @@ def activate(context: CyclesContext) -> Token[CyclesContext | None]:
 
 def deactivate(token: Token[CyclesContext | None]) -> None:
     """Brings back the context that was current before."""
-    _current.reset(token)
+    try:
+        _current.reset(token)
+    except ValueError:
+        # Ended in another task than it began in, as web frameworks do: nothing was set here.
+        return
 
 
 def reason(error: BaseException) -> str:

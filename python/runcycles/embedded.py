@@ -19,7 +19,7 @@ def seed_document(seed: Seed | None, budgets: Mapping[str, Amount] | None) -> st
     if (seed is None) == (budgets is None):
         raise CyclesValidationError("give either a seed or budgets")
     if budgets is not None:
-        return json.dumps(_seed_of(budgets))
+        return json.dumps(seed_of(budgets))
     return seed if isinstance(seed, str) else json.dumps(seed)
 
 
@@ -33,14 +33,15 @@ def embedded_config(
     """
     config: dict[str, Any] = dict(subject_defaults)
     if budgets:
-        config.setdefault("tenant", _tenant_of(next(iter(budgets))))
+        config.setdefault("tenant", tenant_of(next(iter(budgets))))
     if key is not None:
         config["api_key"] = key
     return json.dumps(config)
 
 
-def _seed_of(budgets: Mapping[str, Amount]) -> dict[str, Any]:
-    tenants = list(dict.fromkeys(_tenant_of(scope) for scope in budgets))
+def seed_of(budgets: Mapping[str, Amount]) -> dict[str, Any]:
+    """The seed of the short form: each tenant with a key of its own."""
+    tenants = list(dict.fromkeys(tenant_of(scope) for scope in budgets))
     return {
         "tenants": [{"tenant_id": tenant} for tenant in tenants],
         "keys": [
@@ -53,7 +54,8 @@ def _seed_of(budgets: Mapping[str, Amount]) -> dict[str, Any]:
     }
 
 
-def _tenant_of(scope: str) -> str:
+def tenant_of(scope: str) -> str:
+    """The tenant that a scope begins with."""
     kind, _, rest = scope.partition(":")
     tenant = rest.partition("/")[0]
     if kind != "tenant" or not tenant:

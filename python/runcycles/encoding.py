@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from runcycles import _native
 from runcycles.exceptions import CyclesTypeError, CyclesValidationError
 from runcycles.response import CyclesResponse
 
@@ -25,6 +24,7 @@ Operation = Literal[
     "list_reservations",
     "get_reservation",
 ]
+RawResponse = tuple[int, str | None, list[tuple[str, str]], str | None]
 Call = tuple[str, str | None, list[tuple[str, str]], str | None]
 
 
@@ -43,8 +43,9 @@ def encode(
 
 
 def _json(body: Document) -> str:
-    if hasattr(body, "model_dump_json"):
-        document: str = body.model_dump_json(exclude_none=True)
+    write = getattr(body, "model_dump_json", None)
+    if write is not None:
+        document: str = write(exclude_none=True)
         return document
     if not isinstance(body, Mapping):
         raise CyclesTypeError(f"a request is a model of runcycles or a dict got={type(body).__name__}")
@@ -56,8 +57,9 @@ def _json(body: Document) -> str:
 
 def _plain(value: object) -> object:
     """Models may stand inside of dicts."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_none=True)
+    dump: Any = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json", exclude_none=True)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
@@ -74,7 +76,7 @@ def balance_query(query: dict[str, Any]) -> dict[str, Any]:
     return query
 
 
-def decode(answer: _native.RawResponse) -> CyclesResponse:
+def decode(answer: RawResponse) -> CyclesResponse:
     """The response for what the native module answered; never raises."""
     status, text, headers, error_message = answer
     body = None

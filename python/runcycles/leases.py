@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runcycles import _native
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 
@@ -16,15 +18,18 @@ class LeaseWatch:
 
     def __init__(self, lost: Awaitable[Any]) -> None:
         """Watches until `close`; `lost` is a native future."""
+        import asyncio  # sync programs do not pay for it
+
         self._lost = asyncio.ensure_future(lost)
         self._lost.add_done_callback(self._cancel)
         self._cancelled = False
+        self._current_task = asyncio.current_task
         self.armed = False
         self.arm()
 
     def arm(self) -> None:
         """The current task awaits what a loss should end; until `armed` is False."""
-        self._task = asyncio.current_task()
+        self._task = self._current_task()
         self.armed = True
 
     def _cancel(self, lost: asyncio.Future[Any]) -> None:
@@ -55,6 +60,8 @@ async def unless_lost(guard: _native.Guard, work: Awaitable[R]) -> R:
     """Awaits `work`; when the lease is lost before, cancels it and raises why."""
     if not guard.cancels:
         return await work
+    import asyncio
+
     watch = LeaseWatch(guard.lost_async())
     try:
         return await work

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import math
@@ -133,6 +132,8 @@ def known_unit(unit: Unit | str) -> str:
     names = [known.value for known in Unit]
     if unit in names:
         return unit
+    import difflib
+
     text = str(unit).upper()
     close = [name for name in names if text in name] or difflib.get_close_matches(text, names, n=1)
     hint = f"; did you mean {close[0]}?" if text and close else ""

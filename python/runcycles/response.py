@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from runcycles.exceptions import CyclesTransportError
@@ -127,6 +125,9 @@ class CyclesResponse:
         date = self.header("date")
         if date is None:
             return None
+        from datetime import timezone
+        from email.utils import parsedate_to_datetime
+
         try:
             parsed = parsedate_to_datetime(date)
         except ValueError:

@@ -341,12 +341,12 @@ def _document(model: Any) -> Any:
 
 
 def _close(source: object) -> None:
-    close = getattr(source, "close", None)
-    if callable(close):
+    close: Any = getattr(source, "close", None)
+    if close is not None:
         close()
 
 
 async def _aclose(source: object) -> None:
-    aclose = getattr(source, "aclose", None)
-    if callable(aclose):
+    aclose: Any = getattr(source, "aclose", None)
+    if aclose is not None:
         await aclose()

@@ -16,18 +16,32 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from runcycles import _native
+from runcycles.assertions import Denial, assert_denied, assert_spent
 from runcycles.client import AsyncCyclesClient, CyclesClient
-from runcycles.embedded import Seed
-from runcycles.exceptions import CyclesTransportError
-from runcycles.models import Unit
+from runcycles.embedded import Seed, seed_document, tenant_of
+from runcycles.enums import Unit
+from runcycles.exceptions import CyclesTransportError, CyclesValidationError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from runcycles.models import Amount
+
 Transport = Literal["http", "local"]
+# In seconds; the server is here, and what its clock keeps waiting will not come.
+_FLUSH_TIMEOUT = 1.0
+
 FaultKind = Literal["drop_before", "drop_after", "delay", "status", "malformed"]
 
-__all__ = ["BudgetState", "FaultKind", "ManualClock", "TestServer"]
+__all__ = [
+    "BudgetState",
+    "Denial",
+    "FaultKind",
+    "ManualClock",
+    "TestServer",
+    "assert_denied",
+    "assert_spent",
+]
 
 
 class ManualClock:
@@ -44,6 +58,10 @@ class ManualClock:
     def now_ms(self) -> int:
         """The time in Unix milliseconds."""
         return self._native.now_ms()
+
+    def __repr__(self) -> str:
+        """The time."""
+        return f"<ManualClock {self.now_ms()}>"
 
 
 class BudgetState(TypedDict):
@@ -64,10 +82,42 @@ class TestServer:
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
 
-    def __init__(self, seed: Seed, clock: ManualClock | None = None) -> None:
-        """Starts it; `seed` is the document of `cycles serve --seed` as a dict or YAML text."""
-        text = seed if isinstance(seed, str) else json.dumps(seed)
+    def __init__(
+        self,
+        seed: Seed | None = None,
+        clock: ManualClock | None = None,
+        *,
+        budgets: Mapping[str, Amount] | None = None,
+    ) -> None:
+        """Starts it; `seed` and `budgets` are those of `CyclesClient.embedded`."""
+        text = seed_document(seed, budgets)
         self._native = _native.TestServer(text, clock._native if clock is not None else None)
+        self._clock = clock
+        known = [budget["scope"] for budget in seed.get("budgets", ())] if isinstance(seed, Mapping) else []
+        self._scopes: list[str] = list(budgets) if budgets is not None else known
+
+    @property
+    def clock(self) -> ManualClock:
+        """The clock that it was started with; raises `CyclesValidationError` for one on real time."""
+        if self._clock is None:
+            raise CyclesValidationError(
+                "the server runs on real time; start it with TestServer(…, ManualClock())"
+            )
+        return self._clock
+
+    def first_scope(self) -> str:
+        """The scope of the seed's first budget; raises `CyclesValidationError` for a seed in YAML."""
+        if not self._scopes:
+            raise CyclesValidationError("name the scope: the seed is text, or has no budgets")
+        return self._scopes[0]
+
+    def default_subject(self) -> dict[str, str]:
+        """The first scope's tenant, for the configuration of a client."""
+        return {"tenant": tenant_of(self._scopes[0])} if self._scopes else {}
+
+    def __repr__(self) -> str:
+        """Where it listens."""
+        return f"<TestServer {self.base_url}>"
 
     @property
     def base_url(self) -> str:
@@ -90,7 +140,7 @@ class TestServer:
         config: Mapping[str, Any] | None = None,
     ) -> CyclesClient:
         """A sync client, over HTTP or right at the server's ledger."""
-        return CyclesClient._wrap(self._native_client(key, transport, config))
+        return CyclesClient._wrap(self._native_client(key, transport, config), _FLUSH_TIMEOUT)
 
     def async_client(
         self,
@@ -99,7 +149,7 @@ class TestServer:
         config: Mapping[str, Any] | None = None,
     ) -> AsyncCyclesClient:
         """An async client, over HTTP or right at the server's ledger."""
-        return AsyncCyclesClient._wrap(self._native_client(key, transport, config))
+        return AsyncCyclesClient._wrap(self._native_client(key, transport, config), _FLUSH_TIMEOUT)
 
     def wait_for(self, operation: str, count: int, timeout_ms: int = 5000) -> None:
         """Blocks until the authority has answered `operation` successfully `count` times.

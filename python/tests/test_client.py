@@ -308,7 +308,12 @@ def test_work_runs_unseen_where_that_is_allowed(tmp_path: Path) -> None:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         config = CyclesConfig(
-            url, "k", tenant="acme", journal_dir=tmp_path, on_unreachable="allow_up_to:50:TOKENS"
+            url,
+            "k",
+            tenant="acme",
+            journal_dir=tmp_path,
+            on_unreachable="allow_up_to:50:TOKENS",
+            retry_flush_timeout=0.1,
         )
         client = CyclesClient(config)
         seen: list[Any] = []

@@ -172,9 +172,7 @@ fn resolve(future: &Bound<'_, PyAny>, value: PyResult<Py<PyAny>>) -> PyResult<()
     let py = future.py();
     match value {
         Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
-        Err(error) => {
-            future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?
-        }
+        Err(error) => future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?,
     };
     Ok(())
 }

@@ -102,7 +102,9 @@ impl Client {
             let work = async move {
                 document::send(&client, &operation, reservation_id, query, bytes(body)).await
             };
-            bridge::spawn(py, self.begin_at(), OnCancel::Abort, work, |py, answer| object(py, raw(answer)))
+            bridge::spawn(py, self.begin_at(), OnCancel::Abort, work, |py, answer| {
+                object(py, raw(answer))
+            })
         })
     }
 
@@ -115,9 +117,9 @@ impl Client {
     ) -> PyResult<Guard> {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
-            let (parent, begin) = (as_parent(parent), self.begin_at());
+            let (parent, at) = (as_parent(parent), self.begin_at());
             let begun = block(py, async move { document::begin(&client, request, parent).await })?;
-            begun.map(|guard| Guard::new(guard, begin)).map_err(raise)
+            begun.map(|guard| Guard::new(guard, at)).map_err(raise)
         })
     }
 
@@ -131,10 +133,10 @@ impl Client {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             // Goes on when cancelled: only a guard that arrives can be released.
-            let (parent, begin) = (as_parent(parent), self.begin_at());
+            let (parent, at) = (as_parent(parent), self.begin_at());
             let work = async move { document::begin(&client, request, parent).await };
-            bridge::spawn(py, begin, OnCancel::GoOn, work, move |py, begun| {
-                object(py, begun.map(|guard| Guard::new(guard, begin)).map_err(raise)?)
+            bridge::spawn(py, at, OnCancel::GoOn, work, move |py, begun| {
+                object(py, begun.map(|guard| Guard::new(guard, at)).map_err(raise)?)
             })
         })
     }
@@ -150,11 +152,11 @@ impl Client {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             let (options, parent) = (read_stream_options(options)?, as_parent(parent));
-            let begin = self.begin_at();
+            let at = self.begin_at();
             let begun = block(py, async move {
                 document::begin_stream(&client, request, options, parent).await
             })?;
-            begun.map(|stream| Stream::new(stream, begin)).map_err(raise)
+            begun.map(|stream| Stream::new(stream, at)).map_err(raise)
         })
     }
 
@@ -169,11 +171,11 @@ impl Client {
         caught(|| {
             let (client, request) = (self.client(py)?, read_guard_request(request)?);
             let (options, parent) = (read_stream_options(options)?, as_parent(parent));
-            let begin = self.begin_at();
+            let at = self.begin_at();
             let work =
                 async move { document::begin_stream(&client, request, options, parent).await };
-            bridge::spawn(py, begin, OnCancel::GoOn, work, move |py, begun| {
-                object(py, begun.map(|stream| Stream::new(stream, begin)).map_err(raise)?)
+            bridge::spawn(py, at, OnCancel::GoOn, work, move |py, begun| {
+                object(py, begun.map(|stream| Stream::new(stream, at)).map_err(raise)?)
             })
         })
     }

@@ -5,9 +5,10 @@
 //! caught half-changed in the child.
 
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
@@ -142,18 +143,9 @@ pub(crate) fn block<T: Send + 'static>(
 ) -> PyResult<T> {
     let era = current(py)?;
     let mut work: Work<T> = Box::pin(work);
-    if let Poll::Ready(value) = era.step(py, &mut work) {
-        return Ok(value);
-    }
     let waited = py.detach(|| {
-        era.runtime.block_on(async {
-            loop {
-                match tokio::time::timeout(SIGNAL_TICK, &mut work).await {
-                    Ok(value) => return Ok(value),
-                    Err(_elapsed) => check_signals()?,
-                }
-            }
-        })
+        let _inside = era.runtime.enter();
+        wait(work.as_mut())
     });
     if waited.is_err() {
         era.spawn_settling(async move {
@@ -161,6 +153,37 @@ pub(crate) fn block<T: Send + 'static>(
         });
     }
     waited
+}
+
+/// Parks this thread between the steps of `work`. The runtime's own `block_on`
+/// would need a timer for each look at signals, and a timer wakes a worker.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "signals come in real time, whatever clock a client has"
+)]
+fn wait<T>(mut work: Pin<&mut (dyn Future<Output = T> + Send)>) -> PyResult<T> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut looked = Instant::now();
+    loop {
+        if let Poll::Ready(value) = work.as_mut().poll(&mut context) {
+            return Ok(value);
+        }
+        std::thread::park_timeout(SIGNAL_TICK);
+        if looked.elapsed() >= SIGNAL_TICK {
+            check_signals()?;
+            looked = Instant::now();
+        }
+    }
+}
+
+/// Wakes a thread that [`wait`]s.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }
 
 /// Raises `KeyboardInterrupt` after Ctrl-C, where this is the main thread.

@@ -18,7 +18,7 @@ use crate::report::{self, Report};
 use crate::run::run as run_command;
 
 /// Where Python sources are.
-pub(crate) const PYTHON: [&str; 2] = ["python", "examples"];
+pub(crate) const PYTHON: [&str; 4] = ["python", "examples", "benches/python", "tests/compat_0_5"];
 
 /// Runs every check, also after one has failed.
 pub(crate) fn run(repo: &Repo) -> Report {
@@ -66,8 +66,9 @@ const RULES: [(&str, Rule); 5] = [
 ];
 
 type Check = fn(&Repo) -> Result<()>;
-const LANGUAGES: [(Language, &str, Check); 3] = [
+const LANGUAGES: [(Language, &str, Check); 4] = [
     (Language::Python, "ruff", ruff),
+    (Language::Python, "mypy, pyright, stubs", python_types),
     (Language::Node, "tsc", tsc),
     (Language::Kotlin, "kotlin compiles", compile_kotlin),
 ];
@@ -81,6 +82,27 @@ fn ruff(repo: &Repo) -> Result<()> {
     };
     run_command(ruff().args(["format", "--check"]).args(PYTHON))?;
     run_command(ruff().arg("check").args(PYTHON))
+}
+
+/// The package, code that uses it, and whether the native module is as its stubs say.
+fn python_types(repo: &Repo) -> Result<()> {
+    build::workspace(repo)?;
+    build::package(repo, Language::Python)?;
+    let tool = |name: &str| {
+        let mut command = Command::new(python::program(repo, name));
+        command.current_dir(repo.path("python")).env("MYPYPATH", repo.path("python"));
+        command
+    };
+    run_command(tool("mypy").args(["--strict", "-p", "runcycles"]))?;
+    run_command(tool("mypy").args(["--strict", "tests/typed_use.py"]))?;
+    let stubs = ["runcycles._native", "--ignore-disjoint-bases", "--mypy-config-file"];
+    run_command(tool("stubtest").args(stubs).arg("pyproject.toml"))?;
+    run_command(
+        tool("pyright")
+            .arg("--pythonpath")
+            .arg(python::program(repo, "python"))
+            .args(["runcycles", "tests/typed_use.py"]),
+    )
 }
 
 fn tsc(repo: &Repo) -> Result<()> {

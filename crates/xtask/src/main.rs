@@ -71,7 +71,8 @@ enum Command {
         #[arg(long, default_value_t = simulate::CI_STEPS)]
         steps: u64,
     },
-    /// The simulation for as long as nobody waits: 20 million commands
+    /// What nobody waits for: 20 million commands of the simulation, and 200 ends of each
+    /// Python program with an event loop
     Soak,
     /// Feed parsers, cursors and the engine with what libFuzzer thinks of
     Fuzz {
@@ -116,7 +117,10 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Scenarios => scenarios::list(&repo),
         Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
-        Command::Soak => simulate::run(&repo, 0, simulate::SOAK_STEPS),
+        Command::Soak => {
+            let simulated = simulate::run(&repo, 0, simulate::SOAK_STEPS)?;
+            Ok(test::examples::run(&repo, test::examples::IN_SOAK)? && simulated)
+        }
         Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
         Command::Recovery { report } => recovery::run(&repo, report.as_deref()),
         Command::Size => Ok(size::run(&repo)),

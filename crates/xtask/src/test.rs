@@ -2,6 +2,8 @@
 
 mod compat;
 mod docs;
+pub(crate) mod examples;
+mod package;
 
 use std::time::Instant;
 
@@ -38,14 +40,16 @@ pub(crate) enum Suite {
     Fuzz,
     /// 64 clients in all languages, one budget
     Oversubscription,
-    /// Code written for `runcycles` 0.3, with the registry's 0.3.2
+    /// Code written for the registry's packages, with those and with ours
     Compat,
+    /// The Python package, installed from its wheel and from its sdist
+    PythonPackage,
     /// The README's programs
     Docs,
 }
 
 impl Suite {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Rust,
         Self::Simulation,
         Self::Contract,
@@ -55,6 +59,7 @@ impl Suite {
         Self::Kotlin,
         Self::Oversubscription,
         Self::Compat,
+        Self::PythonPackage,
         Self::Docs,
     ];
 
@@ -69,6 +74,7 @@ impl Suite {
             Self::Fuzz => "fuzz",
             Self::Oversubscription => "oversubscription",
             Self::Compat => "compat",
+            Self::PythonPackage => "python-package",
             Self::Docs => "docs",
         }
     }
@@ -77,7 +83,7 @@ impl Suite {
     fn language(self) -> Option<Language> {
         match self {
             Self::Rust => Some(Language::Rust),
-            Self::Python | Self::Contract => Some(Language::Python),
+            Self::Python | Self::Contract | Self::PythonPackage => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
             Self::Simulation | Self::Fuzz | Self::Oversubscription | Self::Compat | Self::Docs => {
@@ -174,6 +180,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         Suite::Contract => contract::count(repo),
         Suite::Fuzz => fuzz::count(repo),
         Suite::Compat => compat::count(repo),
+        Suite::PythonPackage => package::count(repo),
         Suite::Docs => Ok((Count::default(), true)),
     }
 }

@@ -32,6 +32,13 @@ pub(crate) const CONTRACT: Environment = Environment {
     requirements: include_str!("../../contract-requirements.txt"),
 };
 
+/// The package that users have today.
+pub(crate) const COMPAT: Environment = Environment {
+    folder: "venv-compat-0-5",
+    list: "crates/xtask/compat-requirements.txt",
+    requirements: include_str!("../../compat-requirements.txt"),
+};
+
 impl Environment {
     /// Creates it, where it is not there as its requirements want it.
     pub(crate) fn ensure(&self, repo: &Repo) -> Result<()> {

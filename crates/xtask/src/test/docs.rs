@@ -1,9 +1,10 @@
-//! The programs that the README shows: run, and compared with what it shows.
+//! The programs that the README and docs show: run, and compared with what they show.
 
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+use super::examples;
 use crate::build::{self, kotlin, python};
 use crate::language::Language;
 use crate::readme;
@@ -28,6 +29,10 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
             Some(what) => report.skip(&name, what, in_ci()),
             None => report.check(&name, || quickstart(repo, language)),
         }
+    }
+    match Language::Python.missing() {
+        Some(what) => report.skip("docs: python examples", what, in_ci()),
+        None => report.check("docs: python examples", || examples::run(repo, examples::IN_CI)),
     }
     report.check("docs: stream rust", || {
         build::package(repo, Language::Rust)?;
