@@ -190,3 +190,18 @@ async def test_ten_thousand_guarded_calls_grow_no_more_than_their_ledger() -> No
     await call_many(10_000)
     gc.collect()
     assert resident_kib() - before < 24_576
+
+
+def test_uvloop_too(server: TestServer) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not made for this platform")
+
+    @cycles(1, **CALL, client=server.async_client())
+    async def work(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(work(number) for number in range(50)))
+
+    assert uvloop.run(main()) == list(range(50))
+    assert balance(server) == (950, 0, 50)

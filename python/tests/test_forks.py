@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
+import pytest
 from processes import SERVE, Script, finish
+
+from runcycles import CyclesClient, CyclesConfig
+from runcycles.testing import TestServer
 
 
 def test_a_forked_child_connects_again(script: Script) -> None:
@@ -60,3 +66,37 @@ print(server.budget("tenant:acme", "TOKENS")["spent"], server.count("release"))
 """
     )
     assert finish(script(source)) == "1 0"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_workers_guard_their_own_calls(server: TestServer, method: str) -> None:
+    context = multiprocessing.get_context(method)
+    with context.Pool(2) as pool:
+        spent = pool.starmap(spend_in_worker, [(server.base_url, server.api_key())] * 4)
+    assert spent == [5] * 4
+    assert server.budget("tenant:acme", "TOKENS")["spent"] == 20
+
+
+def spend_in_worker(url: str, key: str) -> int:
+    config = CyclesConfig(url, key, tenant="acme", journal_enabled=False)
+    with CyclesClient(config) as client, client.reserve(5, unit="TOKENS") as held:
+        return held.estimate
+
+
+def test_a_subinterpreter_is_refused_with_a_reason(script: Script) -> None:
+    source = """
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import runcycles  # in the main interpreter all is well
+run = getattr(interpreters, "run_string")
+try:
+    failed = run(interpreters.create(), "import runcycles")
+    text = str(failed.msg) if failed is not None else "nothing"
+except Exception as error:
+    text = str(error)
+print("subinterpreter" in text and "main interpreter" in text, text)
+"""
+    assert finish(script(source)).startswith("True")

@@ -46,6 +46,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        process::refuse_subinterpreters(module.py())?;
         logs::collect();
         process::register(module)
     }

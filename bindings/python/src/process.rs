@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,6 +14,19 @@ use crate::runtime;
 /// How long the end of the process waits for settlements under way. Clients
 /// that are still open were flushed before, with their own timeout.
 const LAST_SETTLEMENTS: Duration = Duration::from_secs(2);
+
+/// Refuses every interpreter but the main one: the state of this module is the
+/// process's, and its objects would be shared.
+pub(crate) fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
+    let interpreters = py.import("_interpreters").or_else(|_| py.import("_xxsubinterpreters"));
+    // Other implementations of Python have none.
+    let Ok(interpreters) = interpreters else { return Ok(()) };
+    let current = interpreters.call_method0("get_current")?;
+    if current.eq(interpreters.call_method0("get_main")?)? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("this module does not run in a subinterpreter"))
+}
 
 /// Registers what a fork and the interpreter's end need.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
