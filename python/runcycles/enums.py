@@ -93,11 +93,11 @@ class ErrorCode(_WireEnum):
     UNKNOWN = "UNKNOWN"
 
     @classmethod
-    def from_string(cls, code: str | None) -> ErrorCode | None:
+    def from_string(cls, value: str | None) -> ErrorCode | None:
         """The constant for a wire code, `UNKNOWN` for one that is newer than this SDK."""
-        if code is None:
+        if value is None:
             return None
-        return cls(code) if code in cls._value2member_map_ else cls.UNKNOWN
+        return cls(value) if value in cls._value2member_map_ else cls.UNKNOWN
 
     @property
     def is_retryable(self) -> bool:

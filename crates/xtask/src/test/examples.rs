@@ -29,8 +29,7 @@ pub(crate) fn run(repo: &Repo, times: u32) -> Result<bool> {
         for _ in 0..if has_loop { times } else { 1 } {
             let mut command = python::interpreter(repo);
             let file = repo.path("examples").join(program);
-            let finished =
-                run_and_keep(command.args(["-W", "error", "-X", "faulthandler"]).arg(file))?;
+            let finished = run_and_keep(command.args(["-X", "faulthandler"]).arg(file))?;
             ensure!(finished.success, "examples/{program} failed");
             let last = finished.stdout.trim_end().lines().last().unwrap_or_default();
             if last != expected {
