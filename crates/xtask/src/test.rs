@@ -49,7 +49,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 10] = [
         Self::Rust,
         Self::Simulation,
         Self::Contract,
@@ -59,7 +59,6 @@ impl Suite {
         Self::Kotlin,
         Self::Oversubscription,
         Self::Compat,
-        Self::PythonPackage,
         Self::Docs,
     ];
 
