@@ -13,6 +13,7 @@ mod reservation;
 mod run;
 mod serve;
 mod tenant;
+mod top;
 
 use clap::{ArgMatches, Subcommand};
 
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Backup(data::Backup),
     Verify(data::Verify),
     Export(data::Export),
+    Top(top::Top),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -54,6 +56,7 @@ impl Command {
             Self::Backup(backup) => backup.run(),
             Self::Verify(verify) => verify.run(),
             Self::Export(export) => export.run(),
+            Self::Top(top) => wait(top.run()),
             Self::Config(config) => config.run(matches, file),
             Self::Completions(completions) => completions.run(),
         }

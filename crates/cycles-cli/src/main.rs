@@ -3,6 +3,7 @@
 mod address;
 mod command;
 mod failure;
+mod metrics;
 mod money;
 mod output;
 mod remote;

@@ -106,6 +106,17 @@ impl Remote {
         self.ask(who, Method::DELETE, path, query, None::<&()>).await
     }
 
+    /// What stands at a path that needs no key, as text.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let response = self.send(As::Anyone, Method::GET, path, &[], None::<&()>).await?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| self.broke(&error))?;
+        if status.is_success() {
+            return Ok(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Err(self.refused(status, &bytes, path))
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         who: As,

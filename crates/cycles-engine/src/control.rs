@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod audit;
-mod budgets;
+pub(crate) mod budgets;
 mod fund;
 mod listings;
 mod policies;

@@ -25,6 +25,7 @@ mod limits;
 mod local;
 mod operations;
 mod seed;
+mod statistics;
 mod store;
 mod time;
 
@@ -35,3 +36,4 @@ pub use seed::{
     Seed, SeedAmount, SeedBudget, SeedCaps, SeedError, SeedKey, SeedLease, SeedPolicy,
     SeedRetention, SeedTenant,
 };
+pub use statistics::TenantStatistics;

@@ -16,7 +16,8 @@ use crate::auth::AdminKey;
 use crate::check::{AnswerCheck, Checking};
 use crate::decisions::Decisions;
 use crate::governance::{self, Provisioning};
-use crate::{Unanswered, context, health, missing, runtime};
+use crate::health::Health;
+use crate::{MetricsPage, Unanswered, context, health, missing, runtime};
 
 /// What the service works on. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ struct Parts {
     random: Arc<dyn Random>,
     unanswered: Unanswered,
     decisions: Option<Arc<Decisions>>,
+    metrics: Option<Arc<dyn MetricsPage>>,
+    health: Arc<Health>,
 }
 
 impl AppState {
@@ -42,9 +45,29 @@ impl AppState {
         admin_key: AdminKey,
         random: Arc<dyn Random>,
     ) -> Self {
-        let unanswered = Unanswered::default();
-        let decisions = None;
-        Self(Arc::new(Parts { authority, control, admin_key, random, unanswered, decisions }))
+        Self(Arc::new(Parts {
+            authority,
+            control,
+            admin_key,
+            random,
+            unanswered: Unanswered::default(),
+            decisions: None,
+            metrics: None,
+            health: Arc::default(),
+        }))
+    }
+
+    pub(crate) fn with_metrics(mut self, page: Option<Arc<dyn MetricsPage>>) -> Self {
+        Arc::make_mut(&mut self.0).metrics = page;
+        self
+    }
+
+    pub(crate) fn metrics(&self) -> Option<Arc<dyn MetricsPage>> {
+        self.0.metrics.clone()
+    }
+
+    pub(crate) fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.0.health)
     }
 
     pub(crate) fn with_decisions(mut self, decisions: Option<Arc<Decisions>>) -> Self {

@@ -1,11 +1,13 @@
 //! [`ServerConfig`]: what to serve, and where.
 
+use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use cycles_engine::Engine;
 use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, UniqueIds};
 
+use crate::listener::Tls;
 use crate::{AdminKey, AnswerCheck, Observer};
 
 /// What to serve, and where: on a free port of 127.0.0.1 unless told otherwise.
@@ -23,6 +25,14 @@ pub struct ServerConfig {
     pub(crate) unanswered: Unanswered,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) decisions: bool,
+    pub(crate) metrics: Option<Arc<dyn MetricsPage>>,
+    pub(crate) tls: Tls,
+}
+
+/// What `GET /metrics` answers.
+pub trait MetricsPage: Debug + Send + Sync + 'static {
+    /// Content type and text, as they are at this moment.
+    fn render(&self) -> (&'static str, String);
 }
 
 /// What a server does with a request to which the authority gave no valid answer.
@@ -57,6 +67,8 @@ impl ServerConfig {
             unanswered: Unanswered::default(),
             observers: Vec::new(),
             decisions: false,
+            metrics: None,
+            tls: Tls::default(),
         }
     }
 
@@ -131,6 +143,21 @@ impl ServerConfig {
     #[must_use]
     pub fn decisions(mut self) -> Self {
         self.decisions = true;
+        self
+    }
+
+    /// Answers `GET /metrics` and `GET /actuator/prometheus`, to anybody.
+    #[must_use]
+    pub fn metrics(mut self, page: Arc<dyn MetricsPage>) -> Self {
+        self.metrics = Some(page);
+        self
+    }
+
+    /// Speaks TLS on every address.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, identity: crate::TlsIdentity) -> Self {
+        self.tls = Some(identity);
         self
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::decisions::Decisions;
+use crate::health::Health;
 use crate::listener::{self, until};
 use crate::observe::Observed;
 use crate::{AdminKey, AppState, Observer, ServerConfig, app, limits};
@@ -40,6 +41,7 @@ pub struct EmbeddedServer {
     base_url: String,
     admin_url: String,
     stop: watch::Sender<bool>,
+    health: Arc<Health>,
     _tasks: Vec<Task>,
 }
 
@@ -55,9 +57,11 @@ impl EmbeddedServer {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let base_url = url(&listener, config.listen)?;
-        let admin_url =
-            admin_listener.as_ref().map_or(Ok(base_url.clone()), |tcp| url(tcp, config.listen))?;
+        let scheme = scheme(&config.tls);
+        let base_url = url(scheme, &listener, config.listen)?;
+        let admin_url = admin_listener
+            .as_ref()
+            .map_or(Ok(base_url.clone()), |tcp| url(scheme, tcp, config.listen))?;
 
         let (stop, stopped) = watch::channel(false);
         let mut observers = config.observers;
@@ -68,15 +72,19 @@ impl EmbeddedServer {
         let authority = Observed::by(observers, config.authority);
         let state = AppState::new(authority, config.control, config.admin_key, config.random)
             .when_unanswered(config.unanswered)
-            .with_decisions(decisions);
+            .with_decisions(decisions)
+            .with_metrics(config.metrics);
+        let health = state.health();
         let app = app(state).checked_by(config.check);
-        let serve = |tcp| Task::spawn(listener::serve(tcp, app.clone(), stopped.clone()));
+        let tls = config.tls;
+        let serve =
+            |tcp| Task::spawn(listener::serve(tcp, app.clone(), tls.clone(), stopped.clone()));
         let mut tasks: Vec<_> =
             [Some(listener), admin_listener].into_iter().flatten().map(serve).collect();
         if let Some(engine) = config.sweep {
             tasks.push(Task::spawn(sweep(engine, config.clock, stopped)));
         }
-        Ok(Self { base_url, admin_url, stop, _tasks: tasks })
+        Ok(Self { base_url, admin_url, stop, health, _tasks: tasks })
     }
 
     /// Serves `engine` on a free port of 127.0.0.1, and sweeps it.
@@ -101,6 +109,12 @@ impl EmbeddedServer {
     #[must_use]
     pub fn admin_url(&self) -> &str {
         &self.admin_url
+    }
+
+    /// Answers that it is not ready any more, and goes on serving: load balancers
+    /// can turn elsewhere before it stops.
+    pub fn withdraw(&self) {
+        self.health.withdraw();
     }
 
     /// Accepts nothing more, lets requests in flight end for at most ten
@@ -145,8 +159,18 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError { address, source })
 }
 
+#[cfg(feature = "tls")]
+const fn scheme(tls: &listener::Tls) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
+#[cfg(not(feature = "tls"))]
+const fn scheme((): &listener::Tls) -> &'static str {
+    "http"
+}
+
 /// Where a client on this machine finds `listener`.
-fn url(listener: &TcpListener, asked: SocketAddr) -> Result<String, StartError> {
+fn url(scheme: &str, listener: &TcpListener, asked: SocketAddr) -> Result<String, StartError> {
     let mut address =
         listener.local_addr().map_err(|source| StartError { address: asked, source })?;
     // "Any address" is for listening; nobody can connect to it everywhere.
@@ -155,5 +179,5 @@ fn url(listener: &TcpListener, asked: SocketAddr) -> Result<String, StartError> 
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
         _ => {}
     }
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }

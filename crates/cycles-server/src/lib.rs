@@ -26,11 +26,15 @@ mod observe;
 mod patience;
 mod query;
 mod runtime;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use app::{App, AppState, app};
 pub use auth::AdminKey;
 pub use check::AnswerCheck;
-pub use config::{ServerConfig, Unanswered};
+pub use config::{MetricsPage, ServerConfig, Unanswered};
 pub use decisions::{Decided, Decisions};
 pub use embedded::{EmbeddedServer, StartError};
 pub use observe::{Exchange, Observer};
+#[cfg(feature = "tls")]
+pub use tls::{TlsError, TlsIdentity};

@@ -39,3 +39,7 @@ pub(crate) const DECISIONS_MAX: usize = 10_000;
 
 /// Decisions in one answer.
 pub(crate) const DECISIONS_PAGE: usize = 100;
+
+/// Longest TLS handshake.
+#[cfg(feature = "tls")]
+pub(crate) const TLS_HANDSHAKE: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -19,11 +20,16 @@ use crate::{App, limits};
 
 /// Serves `app` until `stop` turns true, then lets requests in flight end,
 /// for as long as [`limits::DRAIN`]. Dropping the future ends everything at once.
-pub(crate) async fn serve(listener: TcpListener, app: App, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    app: App,
+    tls: Tls,
+    mut stop: watch::Receiver<bool>,
+) {
     let permits = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     while let Some((stream, permit)) = until(&mut stop, accept(&listener, &permits)).await {
-        connections.spawn(connection(stream, app.clone(), stop.clone(), permit));
+        connections.spawn(connection(stream, app.clone(), tls.clone(), stop.clone(), permit));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -52,9 +58,18 @@ async fn accept(
     }
 }
 
+/// What connections speak below HTTP.
+#[cfg(feature = "tls")]
+pub(crate) type Tls = Option<crate::TlsIdentity>;
+/// What connections speak below HTTP: nothing.
+#[cfg(not(feature = "tls"))]
+pub(crate) type Tls = ();
+
 async fn connection(
     stream: TcpStream,
     app: App,
+    tls: Tls,
+    #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only a handshake waits"))]
     mut stop: watch::Receiver<bool>,
     _permit: Option<OwnedSemaphorePermit>,
 ) {
@@ -62,6 +77,29 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    #[cfg(feature = "tls")]
+    if let Some(identity) = tls {
+        let handshake = identity.acceptor().accept(stream);
+        let handshake = tokio::time::timeout(limits::TLS_HANDSHAKE, handshake);
+        match until(&mut stop, handshake).await {
+            Some(Ok(Ok(stream))) => exchange(stream, app, stop).await,
+            Some(Ok(Err(error))) => tracing::debug!(%error, "a TLS handshake failed"),
+            Some(Err(_)) => tracing::debug!("a TLS handshake took too long"),
+            None => {}
+        }
+        return;
+    }
+    #[cfg(not(feature = "tls"))]
+    let () = tls;
+    exchange(stream, app, stop).await;
+}
+
+/// Answers the requests that come over one stream.
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    app: App,
+    mut stop: watch::Receiver<bool>,
+) {
     let connection = http1::Builder::new()
         // `Patience` does it, without a timer for each request.
         .header_read_timeout(None)

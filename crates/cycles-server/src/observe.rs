@@ -2,14 +2,16 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
-    Action, Amount, Authority, Balance, BalanceParams, BalanceResponse, Call, CommitOveragePolicy,
-    CommitRequest, CommitResponse, Decision, DecisionRequest, DecisionResponse, Error,
-    EventCreateRequest, EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams,
-    Operation, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
-    ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, Subject,
+    Action, Amount, Authority, Balance, BalanceParams, BalanceResponse, Call, Clock,
+    CommitOveragePolicy, CommitRequest, CommitResponse, Decision, DecisionRequest,
+    DecisionResponse, Error, EventCreateRequest, EventCreateResponse, ExtendRequest,
+    ExtendResponse, ListReservationsParams, Operation, ReleaseRequest, ReleaseResponse,
+    ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
+    ReservationListResponse, Subject, SystemClock,
 };
 
 /// Told of every operation that decides something, once it is answered.
@@ -50,6 +52,8 @@ pub struct Exchange<'a> {
     pub balances: &'a [Balance],
     /// Why it was refused.
     pub error: Option<&'a Error>,
+    /// How long the authority took.
+    pub took: Duration,
 }
 
 impl<'a> Exchange<'a> {
@@ -68,6 +72,7 @@ impl<'a> Exchange<'a> {
             scopes: &[],
             balances: &[],
             error: None,
+            took: Duration::ZERO,
         }
     }
 
@@ -105,6 +110,7 @@ fn balances(balances: Option<&Vec<Balance>>) -> &[Balance] {
 pub(crate) struct Observed {
     authority: Arc<dyn Authority>,
     observers: Vec<Arc<dyn Observer>>,
+    clock: SystemClock,
 }
 
 impl Observed {
@@ -115,12 +121,14 @@ impl Observed {
         if observers.is_empty() {
             return authority;
         }
-        Arc::new(Self { authority, observers })
+        // How long something takes is real time, whatever clock the authority runs on.
+        Arc::new(Self { authority, observers, clock: SystemClock::new() })
     }
 
-    fn tell(&self, call: &Call, exchange: &Exchange<'_>) {
+    fn tell(&self, call: &Call, mut exchange: Exchange<'_>, started: Duration) {
+        exchange.took = self.clock.monotonic().saturating_sub(started);
         for observer in &self.observers {
-            observer.saw(call, exchange);
+            observer.saw(call, &exchange);
         }
     }
 }
@@ -132,6 +140,7 @@ impl Authority for Observed {
         request: ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let work = (request.subject.clone(), request.action.clone());
             let mut seen =
                 Exchange::new(Operation::CreateReservation).about(&work, request.estimate);
@@ -146,7 +155,7 @@ impl Authority for Observed {
                 seen.scopes = &answer.affected_scopes;
                 seen.balances = balances(answer.balances.as_ref());
             });
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }
@@ -158,13 +167,14 @@ impl Authority for Observed {
         request: CommitRequest,
     ) -> Answered<'a, CommitResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let mut seen = Exchange::new(Operation::Commit).on(id);
             seen.amount = Some(request.actual);
             let answer = self.authority.commit(call, id, request).await;
             let seen = seen.answered(&answer, |seen, answer| {
                 seen.balances = balances(answer.balances.as_ref());
             });
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }
@@ -176,13 +186,14 @@ impl Authority for Observed {
         request: ReleaseRequest,
     ) -> Answered<'a, ReleaseResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let answer = self.authority.release(call, id, request).await;
             let seen =
                 Exchange::new(Operation::Release).on(id).answered(&answer, |seen, answer| {
                     seen.amount = Some(answer.released);
                     seen.balances = balances(answer.balances.as_ref());
                 });
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }
@@ -194,9 +205,10 @@ impl Authority for Observed {
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let answer = self.authority.extend(call, id, request).await;
             let seen = Exchange::new(Operation::Extend).on(id).answered(&answer, |_, _| {});
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }
@@ -207,6 +219,7 @@ impl Authority for Observed {
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let work = (request.subject.clone(), request.action.clone());
             let mut seen = Exchange::new(Operation::Decide).about(&work, request.estimate);
             seen.is_dry_run = true;
@@ -217,7 +230,7 @@ impl Authority for Observed {
                 seen.retry_after_ms = answer.retry_after_ms;
                 seen.scopes = answer.affected_scopes.as_deref().unwrap_or_default();
             });
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }
@@ -228,6 +241,7 @@ impl Authority for Observed {
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
         Box::pin(async move {
+            let started = self.clock.monotonic();
             let work = (request.subject.clone(), request.action.clone());
             let mut seen = Exchange::new(Operation::CreateEvent).about(&work, request.actual);
             seen.overage_policy = request.overage_policy;
@@ -235,7 +249,7 @@ impl Authority for Observed {
             let seen = seen.answered(&answer, |seen, answer| {
                 seen.balances = balances(answer.balances.as_ref());
             });
-            self.tell(call, &seen);
+            self.tell(call, seen, started);
             answer
         })
     }

@@ -378,7 +378,7 @@ fn table(budgets: &[BudgetLedger]) -> String {
 }
 
 /// Percent of the budget that is charged, held or owed, rounded down.
-pub(super) fn used(budget: &BudgetLedger) -> String {
+pub(crate) fn used(budget: &BudgetLedger) -> String {
     let allocated = i128::from(budget.allocated.amount);
     let used = allocated - i128::from(budget.remaining.amount);
     (used * 100).checked_div(allocated).map_or_else(|| "-".to_owned(), |used| format!("{used}%"))

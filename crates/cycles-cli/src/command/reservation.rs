@@ -120,7 +120,7 @@ impl Filter {
 }
 
 /// Milliseconds since the epoch for people; beyond the calendar, the number.
-pub(super) fn time(ms: i64) -> String {
+pub(crate) fn time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |time| time.to_string())
 }
 

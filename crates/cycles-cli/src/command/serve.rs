@@ -4,13 +4,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, OpenError, Seed};
-use cycles_protocol::{Random, SystemClock, SystemRandom, trace};
-use cycles_server::{EmbeddedServer, ServerConfig, StartError};
+use cycles_protocol::{Clock, Random, SystemClock, SystemRandom, trace};
+use cycles_server::{EmbeddedServer, ServerConfig, StartError, TlsError, TlsIdentity};
 use cycles_store::SqliteStore;
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::address::{self, AdminListen};
 use crate::command::data::failure;
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::signals::Signals;
 
 /// Serve a budget authority over HTTP.
@@ -58,6 +60,35 @@ pub(crate) struct Serve {
     /// Prefer the environment variable: arguments are visible to other users.
     #[arg(long, value_name = "KEY", env = "CYCLES_ADMIN_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
     admin_key: Option<String>,
+
+    /// Answer GET /metrics (and /actuator/prometheus), to anybody.
+    #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set)]
+    metrics: bool,
+
+    /// PEM file with the server's certificate and those that signed it: speak TLS.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// PEM file with the certificate's private key.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// How logs are written to stderr.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// How long to go on serving after SIGTERM while readiness says no, so that
+    /// load balancers can turn elsewhere.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    drain_delay_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -99,7 +130,7 @@ Try it:
 impl Serve {
     /// Serves until a signal.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        log_to_stderr();
+        log_to_stderr(self.log_format);
         let seed = self.seed.as_deref().map_or_else(|| Ok(Seed::default()), read_seed)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -115,7 +146,16 @@ impl Serve {
         let server = self.start(&seed).await?;
         announce(&server)?;
         let signal = signals.next().await;
+        server.withdraw();
         tracing::info!(signal, "shutting down");
+        if self.drain_delay_ms > 0 {
+            let clock = SystemClock::new();
+            let delay = Duration::from_millis(self.drain_delay_ms);
+            tokio::select! {
+                () = clock.sleep_until(clock.monotonic() + delay) => {}
+                signal = signals.next() => tracing::info!(signal, "not waiting any longer"),
+            }
+        }
         tokio::select! {
             () = server.shutdown() => Ok(()),
             signal = signals.next() => {
@@ -136,10 +176,17 @@ impl Serve {
         let made_key = self.admin_key.is_none().then(|| make_admin_key(engine.random().as_ref()));
         let admin_key = self.admin_key.as_ref().or(made_key.as_ref()).cloned().unwrap_or_default();
         let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
-        let config = ServerConfig::over_engine(admin_key, &engine)
+        let mut config = ServerConfig::over_engine(admin_key, &engine)
             .decisions()
             .listen(self.listen)
             .admin_listen(admin_listen.address());
+        if self.metrics {
+            let metrics = Arc::new(Metrics::new(engine.clone()));
+            config = config.observer(Arc::<Metrics>::clone(&metrics)).metrics(metrics);
+        }
+        if let Some(identity) = self.tls()? {
+            config = config.tls(identity);
+        }
         let server =
             EmbeddedServer::start(config).await.map_err(|error| self.cannot_listen(&error))?;
         if let Some(key) = made_key {
@@ -166,6 +213,23 @@ impl Serve {
         Ok(engine)
     }
 
+    fn tls(&self) -> Result<Option<TlsIdentity>, Failure> {
+        let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let read = |option: &str, path: &Path| {
+            std::fs::read(path).map_err(|error| {
+                Failure::Usage(format!("{option} {} cannot be read: {error}", path.display()))
+            })
+        };
+        let identity = TlsIdentity::from_pem(&read("--tls-cert", cert)?, &read("--tls-key", key)?);
+        identity.map(Some).map_err(|error| {
+            let (option, path) = match error {
+                TlsError::Key => ("--tls-key", key),
+                _ => ("--tls-cert", cert),
+            };
+            Failure::Usage(format!("{option} {}: {error}", path.display()))
+        })
+    }
+
     fn in_seed(&self, error: &dyn std::fmt::Display) -> String {
         let file = self.seed.as_deref().unwrap_or(Path::new("-"));
         format!("{}: {error}", file.display())
@@ -188,9 +252,13 @@ impl Serve {
     }
 }
 
-fn log_to_stderr() {
+fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 fn read_seed(file: &Path) -> Result<Seed, Failure> {

@@ -6,6 +6,7 @@ mod config;
 mod data;
 mod doctor;
 mod explain;
+mod operations;
 mod provisioning;
 mod reservations;
 mod run;

@@ -174,7 +174,7 @@ fn wrong_status(budget: &BudgetRef, status: BudgetStatus) -> Error {
 }
 
 /// A budget as the governance plane shows it.
-pub(super) fn ledger(tenant: &str, row: &BudgetRow) -> BudgetLedger {
+pub(crate) fn ledger(tenant: &str, row: &BudgetRow) -> BudgetLedger {
     let BudgetRow { budget, unit, periods, .. } = row;
     let periods = periods.as_ref();
     let amount = |amount| Amount::new(*unit, amount);

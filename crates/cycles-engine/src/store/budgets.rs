@@ -119,6 +119,8 @@ pub(crate) struct BudgetTable {
     by_scope: HashMap<Arc<str>, ByUnit>,
     /// No budget's period ends before this moment.
     next_period: i64,
+    /// Charges that made or raised a debt since the start.
+    overdrafts: u64,
     /// What is new, and what changed.
     pub(crate) log: Log<BudgetId>,
     /// How many of the rows a store was given.
@@ -131,6 +133,7 @@ impl Default for BudgetTable {
             rows: Vec::new(),
             by_scope: HashMap::new(),
             next_period: i64::MAX,
+            overdrafts: 0,
             log: Log::default(),
             kept: 0,
         }
@@ -262,9 +265,17 @@ impl BudgetTable {
 
     /// Writes what a command changed.
     pub(crate) fn store(&mut self, slots: &Slots, budgets: &Budgets) {
+        let mut is_overdraft = false;
         for (id, (_, budget)) in slots.ids().zip(budgets.iter()) {
+            is_overdraft |= budget.debt() > self.row(id).budget.debt();
             self.set(id, *budget);
         }
+        self.overdrafts += u64::from(is_overdraft);
+    }
+
+    /// Charges that made or raised a debt since the start.
+    pub(crate) const fn overdrafts(&self) -> u64 {
+        self.overdrafts
     }
 
     /// Which units the scope has budgets in.

@@ -44,6 +44,8 @@ pub(crate) struct TenantState {
     pub(crate) policies: PolicyTable,
     pub(crate) reservations: Reservations,
     pub(crate) replays: Replays,
+    /// Reservations that expired since the start.
+    pub(crate) expired: u64,
     kept: Kept,
 }
 
@@ -72,6 +74,7 @@ impl Tenant {
             policies: PolicyTable::default(),
             reservations: Reservations::keeping(retention),
             replays: Replays::keeping(retention.replays_max),
+            expired: 0,
             kept: Kept::default(),
         };
         if store.is_some() {
@@ -79,6 +82,11 @@ impl Tenant {
         }
         let (id, waiting) = (state.record.tenant_id.clone(), AtomicUsize::new(0));
         Self { id, waiting, state: Mutex::new(state), store }
+    }
+
+    /// How many wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The tenant's turn, once it comes.
@@ -126,6 +134,7 @@ impl TenantState {
         while let Some(id) = self.reservations.next_due(now) {
             if self.expire(id, now).is_ok() {
                 expired += 1;
+                self.expired += 1;
             } else {
                 self.reservations.quarantine(id);
             }
