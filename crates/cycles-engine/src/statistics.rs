@@ -1,6 +1,7 @@
-//! [`TenantStatistics`]: how things stand, for gauges.
+//! How things stand, for gauges and records.
 
 use cycles_protocol::control::BudgetLedger;
+use cycles_protocol::{Balance, Unit, scope};
 
 use crate::Engine;
 use crate::control::budgets::ledger;
@@ -26,6 +27,19 @@ pub struct TenantStatistics {
 }
 
 impl Engine {
+    /// The balances of those `scopes` of one tenant that have a budget in `unit`,
+    /// root first, as memory has them: for a look, not for an answer, since they
+    /// may not be on disk yet.
+    #[must_use]
+    pub fn peek(&self, scopes: &[String], unit: Unit) -> Vec<Balance> {
+        let tenant = scopes.first().and_then(|root| scope::tenant(root));
+        let Some(tenant) = tenant.and_then(|id| self.find_tenant(id)) else { return Vec::new() };
+        self.turn(&tenant).map_or_else(
+            |_| Vec::new(),
+            |(state, _)| state.budgets.live_balances(&state.budgets.slots(scopes, unit)),
+        )
+    }
+
     /// How things stand, tenant by tenant, with at most `budgets` budgets of each.
     /// A tenant that too many wait for is left out.
     #[must_use]

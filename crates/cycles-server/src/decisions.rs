@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cycles_protocol::control::BudgetRef;
+use cycles_engine::Engine;
 use cycles_protocol::{
-    Action, Amount, Balance, Call, Clock, Control, Decision, ErrorCode, JsonMap, Operation,
-    Principal, ReservationId, Subject, scope,
+    Action, Amount, Balance, Call, Clock, Decision, ErrorCode, JsonMap, Operation, Principal,
+    ReservationId, Subject, scope,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -59,9 +59,9 @@ pub struct Decided {
 
 /// The newest decisions of a server; older ones are forgotten.
 #[derive(Debug)]
-pub struct Decisions {
+pub(crate) struct Decisions {
     clock: Arc<dyn Clock>,
-    control: Arc<dyn Control>,
+    engine: Option<Engine>,
     newest: Mutex<VecDeque<Decided>>,
 }
 
@@ -75,11 +75,9 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Decisions {
-    /// An empty record. Denials look up the budgets that they are about in
-    /// `control`.
-    #[must_use]
-    pub fn new(clock: Arc<dyn Clock>, control: Arc<dyn Control>) -> Self {
-        Self { clock, control, newest: Mutex::default() }
+    /// An empty record. Denials look into `engine` for the budgets they are about.
+    pub(crate) fn new(clock: Arc<dyn Clock>, engine: Option<Engine>) -> Self {
+        Self { clock, engine, newest: Mutex::default() }
     }
 
     /// Up to `most` decisions, the newest first.
@@ -91,21 +89,8 @@ impl Decisions {
 
     /// The budgets of a denied request: its answer has none.
     fn budgets(&self, subject: &Subject, tenant: &str, amount: Amount) -> Vec<Balance> {
-        let budgets = scope::derive(subject, tenant).into_iter().filter_map(|scope| {
-            let budget = BudgetRef { scope, unit: amount.unit };
-            self.control.get_budget(&budget).ok()
-        });
-        let balances = budgets.map(|budget| {
-            let mut balance = Balance::new(&budget.scope, budget.remaining);
-            balance.allocated = Some(budget.allocated);
-            balance.reserved = Some(budget.reserved);
-            balance.spent = Some(budget.spent);
-            balance.debt = Some(budget.debt);
-            balance.overdraft_limit = Some(budget.overdraft_limit);
-            balance.is_over_limit = Some(budget.is_over_limit);
-            balance
-        });
-        balances.collect()
+        let Some(engine) = &self.engine else { return Vec::new() };
+        engine.peek(&scope::derive(subject, tenant), amount.unit)
     }
 }
 

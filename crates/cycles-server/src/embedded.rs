@@ -65,9 +65,9 @@ impl EmbeddedServer {
 
         let (stop, stopped) = watch::channel(false);
         let mut observers = config.observers;
-        let decisions = config.decisions.then(|| {
-            Arc::new(Decisions::new(Arc::clone(&config.clock), Arc::clone(&config.control)))
-        });
+        let decisions = config
+            .decisions
+            .then(|| Arc::new(Decisions::new(Arc::clone(&config.clock), config.sweep.clone())));
         observers.extend(decisions.clone().map(|decisions| decisions as Arc<dyn Observer>));
         let authority = Observed::by(observers, config.authority);
         let state = AppState::new(authority, config.control, config.admin_key, config.random)

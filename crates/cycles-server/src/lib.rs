@@ -33,7 +33,7 @@ pub use app::{App, AppState, app};
 pub use auth::AdminKey;
 pub use check::AnswerCheck;
 pub use config::{MetricsPage, ServerConfig, Unanswered};
-pub use decisions::{Decided, Decisions};
+pub use decisions::Decided;
 pub use embedded::{EmbeddedServer, StartError};
 pub use observe::{Exchange, Observer};
 #[cfg(feature = "tls")]
