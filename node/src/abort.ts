@@ -1,3 +1,4 @@
+import { CyclesValidationError } from './errors.js';
 import { native } from './native.js';
 import type { NativeAbort } from './native.js';
 
@@ -21,10 +22,19 @@ export interface CallOptions {
   signal?: Signal | undefined;
 }
 
+/** Throws the signal's reason if it is aborted already. */
+export function refuseAborted(signal: Signal | undefined): void {
+  if (signal === undefined) return;
+  if (typeof signal?.throwIfAborted !== 'function') {
+    throw new CyclesValidationError('`signal` must be an AbortSignal, such as `new AbortController().signal`');
+  }
+  signal.throwIfAborted();
+}
+
 /** What `start` answers, or a rejection with the signal's reason as soon as it is aborted. */
 export async function abortable<T>(signal: Signal | undefined, start: (abort?: NativeAbort) => T | Promise<T>): Promise<T> {
   if (signal === undefined) return start();
-  signal.throwIfAborted();
+  refuseAborted(signal);
   const abort = native.createAbort();
   return unlessAborted(signal, start(abort), () => abort.abort());
 }

@@ -39,8 +39,9 @@ const MEMBERS = [
 export class CyclesContext {
   readonly #hold: NativeGuard | NativeStream;
   readonly #parent: () => NativeParent | null;
-  readonly #controller = new AbortController();
-  readonly #signal: Signal | undefined;
+  readonly #caller: Signal | undefined;
+  #controller: AbortController | undefined;
+  #signal: AbortSignal | undefined;
   /** What does not change while the call runs, once it was asked for. */
   #document: WireDocument | undefined;
   #settlement: Settlement | (() => Settlement) | undefined;
@@ -56,7 +57,7 @@ export class CyclesContext {
   constructor(hold: NativeGuard | NativeStream, signal: Signal | undefined, parent: (context: CyclesContext) => NativeParent | null) {
     this.#hold = hold;
     this.#parent = () => parent(this);
-    this.#signal = signal;
+    this.#caller = signal;
   }
 
   /** @internal */
@@ -71,7 +72,7 @@ export class CyclesContext {
 
   /** @internal */
   static cancel(context: CyclesContext, reason: unknown): void {
-    context.#controller.abort(reason);
+    context.#own.abort(reason);
   }
 
   get #facts(): WireDocument {
@@ -149,8 +150,14 @@ export class CyclesContext {
    * to what the function calls.
    */
   get signal(): NativeSignal {
-    const { signal } = this.#controller;
-    return this.#signal ? AbortSignal.any([this.#signal as AbortSignal, signal]) : signal;
+    this.#signal ??= this.#caller ? AbortSignal.any([this.#caller as AbortSignal, this.#own.signal]) : this.#own.signal;
+    return this.#signal;
+  }
+
+  /** Why late: most functions ask for no signal, and one costs as much as a reservation in process. */
+  get #own(): AbortController {
+    this.#controller ??= new AbortController();
+    return this.#controller;
   }
 
   /** How the call ended; set once the function has returned or thrown. */

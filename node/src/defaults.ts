@@ -7,7 +7,7 @@ let defaultConfig: CyclesConfig | CyclesConfigOptions | undefined;
 
 /** The client of guarded calls that name none. Calls that follow use it. */
 export function setDefaultClient(client: CyclesClient | undefined): void {
-  defaultClient = client;
+  defaultClient = client && checked(client, 'setDefaultClient(client)');
 }
 
 /** Builds the default client from `config` when a guarded call first needs it. */
@@ -16,7 +16,12 @@ export function setDefaultConfig(config: CyclesConfig | CyclesConfigOptions | un
   defaultClient = undefined;
 }
 
-export function requireDefaultClient(): CyclesClient {
+/** The client of a call: its own, or the default one. */
+export function clientOf(client: CyclesClient | undefined): CyclesClient {
+  return client === undefined ? requireDefaultClient() : checked(client, 'client');
+}
+
+function requireDefaultClient(): CyclesClient {
   if (!defaultClient) {
     if (!defaultConfig) {
       throw new CyclesConfigError(
@@ -26,4 +31,9 @@ export function requireDefaultClient(): CyclesClient {
     defaultClient = new CyclesClient(defaultConfig);
   }
   return defaultClient;
+}
+
+function checked(client: CyclesClient, name: string): CyclesClient {
+  if (client instanceof CyclesClient) return client;
+  throw new CyclesConfigError(`\`${name}\` must be a CyclesClient; make one with \`new CyclesClient(…)\``);
 }

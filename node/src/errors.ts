@@ -174,7 +174,7 @@ export function refusal(message: string, fields: CyclesErrorFields): CyclesProto
 /** The typed error for a report of the core. */
 export function errorFromReport(report: ErrorReport): CyclesError {
   const errorClass = ERROR_CLASSES[report.kind] ?? CyclesError;
-  return new errorClass(report.message, {
+  return new errorClass(report.kind === 'Validation' ? withOwnNames(report.message) : report.message, {
     code: report.code ?? undefined,
     status: report.status ?? undefined,
     reasonCode: report.reason_code ?? undefined,
@@ -183,4 +183,9 @@ export function errorFromReport(report: ErrorReport): CyclesError {
     retryAfterMs: report.retry_after_ms ?? undefined,
     details: report.details ?? undefined,
   });
+}
+
+/** A field that the core names as the wire does, as the caller wrote it. */
+function withOwnNames(message: string): string {
+  return message.replace(/\bfield=\S+/g, (field) => field.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()));
 }

@@ -1,5 +1,5 @@
 import type { WireDocument } from './document.js';
-import { CyclesError, errorFromReport } from './errors.js';
+import { CyclesError, CyclesValidationError, errorFromReport } from './errors.js';
 import type { ErrorReport } from './errors.js';
 import type { Open } from './models.js';
 import { fromWire } from './names.js';
@@ -60,6 +60,7 @@ export function notificationsFrom(batch: WireDocument[]): Notification[] {
 
 /** Never throws: what `callback` throws, or rejects with, becomes a warning of the process. */
 export function listenerFor(callback: (notification: Notification) => unknown): (batch: WireDocument[]) => void {
+  if (typeof callback !== 'function') throw new CyclesValidationError(`a notification needs a function to call type=${typeof callback}`);
   const warn = (error: unknown): void =>
     process.emitWarning(`a notification callback failed: ${String(error)}`, { type: 'CyclesWarning' });
   return (batch) => {

@@ -1,8 +1,8 @@
-import { unlessAborted } from './abort.js';
+import { refuseAborted, unlessAborted } from './abort.js';
 import { nativeOf } from './client.js';
 import { CyclesContext, getCyclesContext, runInContext } from './context.js';
 import type { Settlement } from './context.js';
-import { requireDefaultClient } from './defaults.js';
+import { clientOf } from './defaults.js';
 import type { Encoded } from './document.js';
 import { decode, toDocument } from './document.js';
 import { CyclesError, errorFromReport } from './errors.js';
@@ -35,10 +35,10 @@ export async function openStream<A extends unknown[]>(
   args: A,
 ): Promise<StreamReservation> {
   refuseUnusable(options as StreamReservationOptions, 'a stream');
-  const client = options.client ?? requireDefaultClient();
+  const client = clientOf(options.client);
   const signal = signalOf(options, args);
   const request = await guardRequest(options, args);
-  signal?.throwIfAborted();
+  refuseAborted(signal);
   const watch = toDocument({ on_limit: options.onLimit, extend_by: options.extendBy });
   const begun = nativeOf(client).beginStream(request, watch, CyclesContext.parentOf(getCyclesContext()));
   const giveBack = (): void => {

@@ -1,9 +1,9 @@
-import { unlessAborted } from './abort.js';
+import { refuseAborted, unlessAborted } from './abort.js';
 import type { Signal } from './abort.js';
 import type { CyclesClient } from './client.js';
 import { nativeOf } from './client.js';
 import { CyclesContext, getCyclesContext, runInContext } from './context.js';
-import { requireDefaultClient } from './defaults.js';
+import { clientOf } from './defaults.js';
 import type { Encoded, WireDocument } from './document.js';
 import { decode } from './document.js';
 import { CyclesValidationError, errorFromReport } from './errors.js';
@@ -23,7 +23,10 @@ export interface WithCyclesOptions<A extends unknown[] = unknown[], R = unknown>
   actual?: Integer | ((result: R) => Integer | Promise<Integer>) | undefined;
   /** `false`: a guarded call without `actual` is refused before anything is reserved. Default true. */
   useEstimateIfActualNotProvided?: boolean | undefined;
-  /** Ask for the decision only: the function does not run and a {@link DryRunResult} is returned. */
+  /**
+   * Ask for the decision only: the function does not run and a {@link DryRunResult} is returned. Where it is not
+   * written as `true`, the type of the answer does not say so.
+   */
   dryRun?: boolean | undefined;
 }
 
@@ -48,13 +51,9 @@ export function withCycles<A extends unknown[], R>(
   fn: (...args: A) => R,
 ): (...args: A) => Promise<DryRunResult>;
 export function withCycles<A extends unknown[], R>(
-  options: WithCyclesOptions<A, Awaited<R>> & { dryRun?: false | undefined },
-  fn: (...args: A) => R,
-): (...args: A) => Guarded<R>;
-export function withCycles<A extends unknown[], R>(
   options: WithCyclesOptions<A, Awaited<R>>,
   fn: (...args: A) => R,
-): (...args: A) => Guarded<R> | Promise<DryRunResult>;
+): (...args: A) => Guarded<R>;
 export function withCycles<A extends unknown[], R>(options: WithCyclesOptions<A, Awaited<R>>, fn: (...args: A) => R): unknown {
   refuseUnusable(options as WithCyclesOptions<never[]>, 'a guarded call');
   if (typeof fn !== 'function') throw new CyclesValidationError(notAFunction(fn));
@@ -91,7 +90,7 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
   const isWatched = options.cost !== undefined || options.onLimit !== undefined || options.extendBy !== undefined;
   return async function guarded(this: unknown, ...args: A): Promise<unknown> {
     if (isWatched) return watchedCall(await openStream(options, args), () => fn.apply(this, args));
-    const client = options.client ?? requireDefaultClient();
+    const client = clientOf(options.client);
     const signal = signalOf(options, args);
     const guard = await begin(client, await guardRequest(options, args), signal);
     if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
@@ -120,7 +119,7 @@ async function watchedCall(stream: StreamReservation, body: () => unknown): Prom
 
 /** Reserves. Aborted, what comes of it is given back. */
 async function begin(client: CyclesClient, request: Encoded, signal: Signal | undefined): Promise<NativeGuard> {
-  signal?.throwIfAborted();
+  refuseAborted(signal);
   const begun = nativeOf(client).begin(request, CyclesContext.parentOf(getCyclesContext()));
   const giveBack = (): void => {
     void Promise.resolve(begun).then((envelope) => 'ok' in envelope && envelope.ok.release('aborted'));

@@ -92,6 +92,14 @@ describe('an aborted signal', () => {
   });
 });
 
+test('what is no signal is refused by name', async (t) => {
+  const { client, options } = authority(t);
+  for (const signal of [{}, 5, null, new AbortController()]) {
+    await assert.rejects(client.getBalances({ tenant: 'acme' }, { signal }), /must be an AbortSignal/);
+    await assert.rejects(withCycles({ ...options, signal }, () => {})(), /must be an AbortSignal/);
+  }
+});
+
 test('listings are followed page by page', async (t) => {
   const { client, server } = authority(t);
   for (let i = 0; i < 7; i += 1) await client.createReservation(RESERVATION);

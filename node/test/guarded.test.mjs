@@ -235,6 +235,14 @@ test('what cannot work is refused before anything is reserved', async (t) => {
   for (const estimate of [1.5, Number.NaN, 2 ** 60, -1, '100', 2n ** 63n, null]) {
     await assert.rejects(withCycles({ ...options, estimate }, () => {})(), CyclesValidationError, `estimate ${String(estimate)}`);
   }
+  await assert.rejects(withCycles({ ...options, ttlMs: '5s' }, () => {})(), /expected i64 field=ttlMs$/);
+  assert.throws(() => options.client.onNotification('not a function'), CyclesValidationError);
+  for (const client of [{}, null, 'http://h', server]) {
+    await assert.rejects(withCycles({ ...options, client }, () => {})(), /must be a CyclesClient/);
+    if (client !== null) assert.throws(() => setDefaultClient(client), CyclesConfigError);
+  }
+  await assert.rejects(withCycles({ ...options, estimate: () => undefined }, () => {})(), /estimate must be a whole number.*value=undefined/);
+  await assert.rejects(withCycles({ ...options, estimate: () => { throw new TypeError('mine'); } }, () => {})(), /mine/);
   await assert.rejects(withCycles({ ...options, agent: 'no spaces' }, () => {})(), CyclesValidationError);
   const cyclic = {};
   cyclic.self = cyclic;

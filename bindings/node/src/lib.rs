@@ -13,6 +13,7 @@ mod document;
 mod envelope;
 mod guard;
 mod notifications;
+mod runtime;
 mod selftest;
 mod stream;
 mod testing;

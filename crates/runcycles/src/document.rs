@@ -48,7 +48,9 @@ pub fn read_text<T: DeserializeOwned>(what: &str, text: &str) -> Result<T, Error
 }
 
 fn invalid(what: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> ErrorReport {
-    let (field, why) = (error.path().to_string(), error.inner());
+    let (field, why) = (error.path().to_string(), error.inner().to_string());
+    // The text is the package's: where in it means nothing to whoever wrote the value.
+    let why = why.rsplit_once(" at line ").map_or(why.as_str(), |(why, _)| why);
     // At the top, the message names the field itself.
     let place = if field == "." { String::new() } else { format!(" field={field}") };
     Refusal::invalid(format!("{what} is not valid: {why}{place}")).into()

@@ -5,11 +5,12 @@ import {
   CyclesConfig,
   getCyclesContext,
   isToolAllowed,
+  reserveForStream,
   setDefaultClient,
   withCycles,
 } from 'runcycles';
 import type { Amount, CyclesContext, CyclesResponse, DryRunResult, ReservationCreateResponse } from 'runcycles';
-import { ManualClock, TestServer } from 'runcycles/testing';
+import { ManualClock, TestServer, perTest } from 'runcycles/testing';
 
 const client = new CyclesClient({ baseUrl: 'http://127.0.0.1:7878', apiKey: 'key', tenant: 'acme' });
 setDefaultClient(client);
@@ -65,3 +66,22 @@ const server = new TestServer('budgets: []', new ManualClock());
 await server.waitFor('commit', 1);
 // @ts-expect-error operations are the nine of the protocol
 server.count('refund');
+
+// Streams: a generator becomes an asynchronous one, other streams stay what they are.
+const pieces = withCycles({ estimate: 5, cost: (usage) => usage.tokensOutput, onLimit: 'cut' }, async function* (count: number) {
+  for (let i = 0; i < count; i += 1) yield String(i);
+  return 'end';
+});
+for await (const piece of pieces(3)) {
+  const text: string = piece;
+  void text;
+}
+const handle = await reserveForStream({ estimate: 5, nested: 'inherit', onLimit: 'extend', extendBy: 10n });
+const watched: AsyncIterableIterator<string> = handle.watch(['a', 'b'], (item, usage) => usage.addOutputTokens(item.length));
+for await (const reservation of client.reservations({ status: 'ACTIVE' })) void reservation.reservationId;
+const body: ReservationCreateResponse = response.orThrow();
+void [watched, body];
+
+const cycles = perTest({ beforeEach: (_: () => void) => {}, afterEach: (_: () => Promise<void>) => {} }, { budgets: { TOKENS: 5 } });
+const spent: number | bigint = cycles.budget().spent;
+void spent;
