@@ -6,21 +6,24 @@ mod load;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::{SystemClock, SystemRandom};
 use cycles_server::{EmbeddedServer, ServerConfig};
+use cycles_store::SqliteStore;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cores;
 use crate::sample::{median, percentile_us};
-use load::{Load, Round};
+pub(crate) use load::{Load, Round, run as load};
 
 /// Connections that ask at once, each one request after the other.
 const CONNECTIONS: [usize; 4] = [1, 10, 50, 200];
@@ -36,6 +39,10 @@ pub(crate) enum Target {
     Cycles,
     /// A handler of axum's that does no more than it must
     Bare,
+    /// `cycles serve` on all cores
+    Memory,
+    /// `cycles serve --data` on all cores
+    Durable,
 }
 
 /// One number of connections.
@@ -106,8 +113,8 @@ fn medians(runs: &[Figures]) -> Figures {
 }
 
 fn once(target: Target, load: Load, connections: usize) -> Result<Figures> {
-    let server = Server::start(target)?;
-    let round = |requests| load::run(server.address, load, connections, requests);
+    let server = Server::start(target, None)?;
+    let round = |requests| self::load::run(server.address, load, connections, requests);
     round(REQUESTS / 4)?; // warms up
     let before = server.cpu()?;
     let Round { took, mut times } = round(REQUESTS)?;
@@ -121,16 +128,17 @@ fn once(target: Target, load: Load, connections: usize) -> Result<Figures> {
 }
 
 /// A server in a process of its own, so that its threads are not ours.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
-    fn start(target: Target) -> Result<Self> {
+    pub(crate) fn start(target: Target, data: Option<&Path>) -> Result<Self> {
         let name = target.to_possible_value().context("has a name")?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", name.get_name()])
+            .args(data)
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -158,16 +166,18 @@ impl Drop for Server {
 }
 
 /// Serves until killed.
-pub(crate) fn serve(target: Target) -> Result<()> {
-    cores::bind(0)?;
-    // As many threads as cores: one.
+pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
+    if matches!(target, Target::Cycles | Target::Bare) {
+        cores::bind(0)?;
+    }
+    // As many threads as cores.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match target {
             Target::Bare => bare::serve().await,
-            Target::Cycles => {
-                let server =
-                    EmbeddedServer::start(ServerConfig::over_engine("", &engine()?)).await?;
+            Target::Cycles | Target::Memory | Target::Durable => {
+                let engine = engine(data)?;
+                let server = EmbeddedServer::start(ServerConfig::over_engine("", &engine)).await?;
                 announce(server.base_url().trim_start_matches("http://"));
                 std::future::pending().await
             }
@@ -175,7 +185,7 @@ pub(crate) fn serve(target: Target) -> Result<()> {
     })
 }
 
-fn engine() -> Result<Engine> {
+fn engine(data: Option<&Path>) -> Result<Engine> {
     let keys = (0..TENANTS).map(|tenant| {
         json!({"name": secret(tenant), "secret": secret(tenant), "tenant_id": format!("t{tenant}")})
     });
@@ -185,7 +195,12 @@ fn engine() -> Result<Engine> {
     });
     let seed = json!({"keys": keys.collect::<Vec<_>>(), "budgets": budgets.collect::<Vec<_>>()});
     let seed = Seed::from_yaml(&seed.to_string())?;
-    Ok(Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))?)
+    let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+    if let Some(data) = data {
+        let store: Arc<dyn DurableStore> = Arc::new(SqliteStore::open(data)?);
+        return Ok(Engine::open(&store, &seed, clock, random)?.0);
+    }
+    Ok(Engine::with_seed(&seed, clock, random)?)
 }
 
 fn secret(tenant: usize) -> String {

@@ -11,6 +11,7 @@ mod ledger;
 mod memory;
 mod sample;
 mod start;
+mod store;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,14 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         runs: usize,
     },
+    /// The durable store against the memory store, and a ledger of a million
+    Store {
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Open reservations of the large ledger
+        #[arg(long, default_value_t = 1_000_000)]
+        reservations: usize,
+    },
     /// Memory of an open reservation
     Memory,
     /// From start to ready
@@ -48,7 +57,7 @@ enum Command {
     },
     /// The server that `http` measures, in a process of its own
     #[command(hide = true)]
-    Serve { target: http::Target },
+    Serve { target: http::Target, data: Option<PathBuf> },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -58,9 +67,10 @@ fn main() -> anyhow::Result<()> {
             "engine": engine::measure(runs)?,
         }),
         Command::Http { runs } => serde_json::to_value(http::measure(runs)?)?,
+        Command::Store { runs, reservations } => store::measure(runs, reservations)?,
         Command::Memory => serde_json::to_value(memory::measure()?)?,
         Command::Start { program, runs } => serde_json::to_value(start::measure(&program, runs)?)?,
-        Command::Serve { target } => return http::serve(target),
+        Command::Serve { target, data } => return http::serve(target, data.as_deref()),
     };
     println!("{answer}");
     Ok(())

@@ -13,7 +13,7 @@ use super::{TENANTS, secret};
 
 /// Whose budget each connection draws from.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Load {
+pub(crate) enum Load {
     /// All from one.
     Shared,
     /// Each from its own tenant's.
@@ -21,13 +21,13 @@ pub(super) enum Load {
 }
 
 /// What came of it.
-pub(super) struct Round {
-    pub(super) took: Duration,
-    pub(super) times: Vec<Duration>,
+pub(crate) struct Round {
+    pub(crate) took: Duration,
+    pub(crate) times: Vec<Duration>,
 }
 
 /// Sends `requests` in all over `connections`, one after the other on each.
-pub(super) fn run(
+pub(crate) fn run(
     server: SocketAddr,
     load: Load,
     connections: usize,

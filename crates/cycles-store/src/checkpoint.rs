@@ -16,12 +16,11 @@ use crate::log;
 use crate::steps::{Observer, Step};
 use crate::sums::Sums;
 
-/// Pages in the log from which it is put in its place: 32 MB.
-const PAGES: i32 = 8_000;
-
 /// The files beside the ledger, and when they are written.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
+    /// Pages in the log from which it is put in its place.
+    pages: u32,
     log: PathBuf,
     sums: Sums,
     /// Survives a process that is killed, not a power cut: it is never waited for.
@@ -35,6 +34,7 @@ impl Checkpoints {
     /// Of `connection`, the one that writes.
     pub(crate) fn new(
         connection: &mut Connection,
+        pages: u32,
         log: PathBuf,
         sums: Sums,
         answered: File,
@@ -46,7 +46,7 @@ impl Checkpoints {
             seen.store(pages, Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Self { log, sums, answered, batch, in_log })
+        Ok(Self { pages, log, sums, answered, batch, in_log })
     }
 
     /// Notes that the batch that was just committed is answered from now on.
@@ -64,7 +64,7 @@ impl Checkpoints {
         connection: &Connection,
         observer: Option<&Observer>,
     ) -> Result<()> {
-        if self.in_log.load(Ordering::Relaxed) < PAGES {
+        if self.in_log.load(Ordering::Relaxed).unsigned_abs() < self.pages {
             return Ok(());
         }
         self.run(connection, observer)

@@ -28,5 +28,5 @@ pub use backup::backup;
 pub use error::StoreError;
 pub use export::{ExportError, export};
 pub use sqlite::SqliteStore;
-pub use steps::{Observer, Step};
+pub use steps::{Observer, Options, Step};
 pub use verify::{Verified, verify};

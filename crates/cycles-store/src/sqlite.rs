@@ -22,7 +22,7 @@ use crate::directory::{ANSWERED, Directory, LEDGER, LOG, SUMS, unusable};
 use crate::error::InFile;
 use crate::pool::Readers;
 use crate::schema::{open_to_read, open_to_write};
-use crate::steps::Observer;
+use crate::steps::Options;
 use crate::sums::{self, Found, Sums};
 use crate::writer::{Shared, Writer};
 use crate::{StoreError, list, reader};
@@ -46,17 +46,17 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`], which names the path and what to do.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::observed(path, None)
+        Self::with(path, Options::default())
     }
 
-    /// As [`open`](Self::open); `observer` is told of every step of the writer.
+    /// As [`open`](Self::open), with options.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn observed(path: &Path, observer: Option<Observer>) -> Result<Self, StoreError> {
+    pub fn with(path: &Path, options: Options) -> Result<Self, StoreError> {
         let directory = Directory::take(path)?;
         let ledger = directory.file(LEDGER);
-        let (connection, checkpoints) = opened(&directory)?;
+        let (connection, checkpoints) = opened(&directory, options.checkpoint_pages)?;
         let tenants = reader::tenants(&connection).in_file(&ledger)?;
         let readers = Readers::open(&ledger)?;
         let shared = Arc::new(Shared::new());
@@ -66,7 +66,7 @@ impl SqliteStore {
             shared: Arc::clone(&shared),
             tenants,
             checkpoints,
-            observer,
+            observer: options.observer,
         };
         let thread = std::thread::Builder::new().name("cycles-ledger".to_owned());
         let writer = thread.spawn(|| writer.run()).map_err(|error| unusable(&ledger, error))?;
@@ -100,7 +100,10 @@ impl SqliteStore {
 }
 
 /// Checks a ledger and opens it, or makes a new one.
-fn opened(directory: &Directory) -> Result<(Connection, Checkpoints), StoreError> {
+fn opened(
+    directory: &Directory,
+    checkpoint_pages: u32,
+) -> Result<(Connection, Checkpoints), StoreError> {
     let [ledger, log, sums, answered] =
         [LEDGER, LOG, SUMS, ANSWERED].map(|name| directory.file(name));
     let is_new = !ledger.exists();
@@ -130,7 +133,8 @@ fn opened(directory: &Directory) -> Result<(Connection, Checkpoints), StoreError
     let answered_file = answered_file.map_err(|error| unusable(&answered, error))?;
     refuse_lost(&answered_file, batch, &ledger)?;
     let sums = Sums::open(&ledger, &sums).map_err(|error| unusable(&sums, error))?;
-    let checkpoints = Checkpoints::new(&mut connection, log, sums, answered_file, batch);
+    let checkpoints =
+        Checkpoints::new(&mut connection, checkpoint_pages, log, sums, answered_file, batch);
     let checkpoints = checkpoints.in_file(&ledger)?;
     let has_sums = found == Found::Sound;
     if !has_sums && !is_new {

@@ -1,5 +1,7 @@
-//! [`Step`]: what the writer is about to do; tests end the process there.
+//! [`Options`] of a store, and the [`Step`]s of its writer; tests end the process
+//! there.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// Where the writer is.
@@ -17,3 +19,27 @@ pub enum Step {
 
 /// Is told of every step, on the writer's thread.
 pub type Observer = Arc<dyn Fn(Step) + Send + Sync>;
+
+/// How a store works; the default is for every purpose but tests.
+#[derive(Clone)]
+pub struct Options {
+    /// Is told of every step.
+    pub observer: Option<Observer>,
+    /// Pages in SQLite's log from which it is put in its place.
+    pub checkpoint_pages: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // 32 MB: some thousand batches, and a few milliseconds to put in place.
+        Self { observer: None, checkpoint_pages: 8_000 }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("checkpoint_pages", &self.checkpoint_pages)
+            .finish_non_exhaustive()
+    }
+}

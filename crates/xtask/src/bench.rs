@@ -34,6 +34,9 @@ pub(crate) enum Subject {
     Ledger,
     /// Reserve over HTTP, against a bare handler on the same core
     Http,
+    /// The durable store against the memory store, and a ledger of a million; only
+    /// when named
+    Store,
     /// Memory of an open reservation
     Memory,
     /// From `cycles serve` to ready
@@ -57,7 +60,12 @@ impl Subject {
             Self::Python => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Ledger | Self::Http | Self::Memory | Self::Start | Self::Settlement => None,
+            Self::Ledger
+            | Self::Http
+            | Self::Store
+            | Self::Memory
+            | Self::Start
+            | Self::Settlement => None,
         }
     }
 }
@@ -87,10 +95,10 @@ pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> R
     Ok(true)
 }
 
-/// All but what builds the registry's `runcycles`.
+/// All but what builds the registry's `runcycles`, or fills a disk.
 fn by_default() -> Vec<Subject> {
     let all = Subject::value_variants().iter().copied();
-    all.filter(|subject| *subject != Subject::Settlement).collect()
+    all.filter(|subject| !matches!(subject, Subject::Settlement | Subject::Store)).collect()
 }
 
 fn guarded_calls(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<()> {

@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod contract;
 mod count;
+mod crash;
 mod demo;
 mod fmt;
 mod fuzz;
@@ -71,8 +72,17 @@ enum Command {
         #[arg(long, default_value_t = simulate::CI_STEPS)]
         steps: u64,
     },
-    /// What nobody waits for: 20 million commands of the simulation, and 200 ends of each
-    /// Python program with an event loop
+    /// Kill a server under load, and compare its ledger with what clients were told
+    Crash {
+        /// How often
+        #[arg(long, default_value_t = 20)]
+        kills: u32,
+        /// What chance follows
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// What nobody waits for: a server that is killed 500 times, 20 million commands of the
+    /// simulation, and 200 ends of each Python program with an event loop
     Soak,
     /// Feed parsers, cursors and the engine with what libFuzzer thinks of
     Fuzz {
@@ -117,9 +127,12 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Scenarios => scenarios::list(&repo),
         Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
+        Command::Crash { kills, seed } => crash::run(&repo, kills, seed),
         Command::Soak => {
+            let survived = crash::run(&repo, crash::SOAK_KILLS, 0)?;
             let simulated = simulate::run(&repo, 0, simulate::SOAK_STEPS)?;
-            Ok(test::examples::run(&repo, test::examples::IN_SOAK)? && simulated)
+            let ended = test::examples::run(&repo, test::examples::IN_SOAK)?;
+            Ok(survived && simulated && ended)
         }
         Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
         Command::Recovery { report } => recovery::run(&repo, report.as_deref()),

@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use crate::build::{self, cargo_in, kotlin, node, python};
 use crate::contract;
 use crate::count::{self, Count};
+use crate::crash;
 use crate::fuzz;
 use crate::language::Language;
 use crate::oversubscription;
@@ -34,6 +35,8 @@ pub(crate) enum Suite {
     Kotlin,
     /// 200,000 commands against the oracle
     Simulation,
+    /// A server that is killed 20 times under load
+    Crash,
     /// The server against its OpenAPI file, by schemathesis
     Contract,
     /// A bounded run of each fuzz target
@@ -49,9 +52,10 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Rust,
         Self::Simulation,
+        Self::Crash,
         Self::Contract,
         Self::Fuzz,
         Self::Python,
@@ -69,6 +73,7 @@ impl Suite {
             Self::Node => Language::Node.name(),
             Self::Kotlin => Language::Kotlin.name(),
             Self::Simulation => "simulation",
+            Self::Crash => "crash",
             Self::Contract => "contract",
             Self::Fuzz => "fuzz",
             Self::Oversubscription => "oversubscription",
@@ -85,9 +90,12 @@ impl Suite {
             Self::Python | Self::Contract | Self::PythonPackage => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
-            Self::Simulation | Self::Fuzz | Self::Oversubscription | Self::Compat | Self::Docs => {
-                None
-            }
+            Self::Simulation
+            | Self::Crash
+            | Self::Fuzz
+            | Self::Oversubscription
+            | Self::Compat
+            | Self::Docs => None,
         }
     }
 
@@ -175,6 +183,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             Ok((count::junit(&folder)?, finished.success))
         }
         Suite::Simulation => simulate::count(repo),
+        Suite::Crash => crash::count(repo),
         Suite::Oversubscription => oversubscription::count(repo),
         Suite::Contract => contract::count(repo),
         Suite::Fuzz => fuzz::count(repo),

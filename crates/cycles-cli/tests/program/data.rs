@@ -96,3 +96,61 @@ async fn wrong_directories_are_refused_with_what_to_do() {
         assert!(stderr.contains(named), "{arguments:?}: {stderr}");
     }
 }
+
+/// A program whose files may grow to so much and no further: what a full disk is to
+/// it, without filling one.
+fn on_a_small_disk(arguments: &[&str]) -> tokio::process::Command {
+    let program = cycles(&[]).as_std().get_program().to_owned();
+    let mut limited = tokio::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$@\"", "sh"]).arg(program);
+    limited.args(arguments).kill_on_drop(true);
+    limited.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    limited
+}
+
+#[tokio::test]
+async fn a_full_disk_makes_the_server_read_only_and_loses_nothing() {
+    let (place, seed) = (directory(), file("full.yaml", SEED));
+    let data = place.path().to_str().unwrap();
+    let arguments =
+        ["serve", "--listen", "127.0.0.1:0", "--data", data, "--seed", seed.to_str().unwrap()];
+    let key = ("X-Cycles-API-Key", "cyc_test_acme");
+    let reserve = async |ready: &Value, number: i64| {
+        let request = json!({
+            "idempotency_key": format!("k{number}"), "subject": {"tenant": "acme"},
+            "action": {"kind": "llm.completion", "name": "x"},
+            "estimate": {"unit": "TOKENS", "amount": 1},
+        });
+        let url = ready["base_url"].as_str().unwrap();
+        exchange(url, ("POST", "/v1/reservations"), key, &request.to_string()).await
+    };
+    let reserved = async |ready: &Value| -> i64 {
+        let url = ready["base_url"].as_str().unwrap();
+        let answer = exchange(url, ("GET", "/v1/balances?tenant=acme"), key, "").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let body: Value = serde_json::from_str(answer.split("\r\n\r\n").last().unwrap()).unwrap();
+        body["balances"][0]["reserved"]["amount"].as_i64().unwrap()
+    };
+
+    let (child, ready) = serving(&mut on_a_small_disk(&arguments)).await;
+    let mut answered = 0;
+    let refusal = loop {
+        let answer = reserve(&ready, answered).await;
+        if !answer.starts_with("HTTP/1.1 200") {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 900, "the disk is never full");
+    };
+    assert!(answered > 0 && refusal.starts_with("HTTP/1.1 503"), "{refusal}");
+    let refusal = reserve(&ready, answered + 1).await;
+    assert!(refusal.contains("only reads") && refusal.contains("retry-after: 1"), "{refusal}");
+    assert_eq!(reserved(&ready).await, answered, "what was refused is not there");
+    let (_, _, stderr) = end(child, "KILL").await;
+    assert!(stderr.contains("the ledger cannot be written"), "{stderr}");
+
+    let (child, ready) = serving(&mut cycles(&arguments)).await;
+    assert_eq!(reserved(&ready).await, answered);
+    assert!(reserve(&ready, answered).await.starts_with("HTTP/1.1 200"));
+    end(child, "TERM").await;
+}

@@ -172,16 +172,16 @@ fn periods_go_on_where_they_were() {
     let rolling =
         BudgetPeriod { length_ms: Some(3_600_000), ..BudgetPeriod::new(PeriodLength::Rolling) };
     plant.engine().set_budget_period(&root, Some(rolling)).unwrap();
-    let spend = |plant: &Plant, key: &str| {
+    let use_some = |plant: &Plant, key: &str| {
         let client = plant.client();
         let id = client.hold(key, 100);
         client.commit(&id, "k", 60);
     };
     let spent = |plant: &Plant| plant.engine().get_budget(&root).unwrap().spent.amount;
-    spend(&plant, "a");
+    use_some(&plant, "a");
     plant.advance(3_600_000 + 1_000);
     assert_eq!(spent(&plant), 0, "the second period");
-    spend(&plant, "b");
+    use_some(&plant, "b");
     plant.restart();
     plant.advance(3_600_000 - 1_001);
     assert_eq!(spent(&plant), 60, "its last millisecond");

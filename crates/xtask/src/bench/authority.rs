@@ -16,6 +16,7 @@ pub(super) fn run(repo: &Repo, subject: Subject, runs: u32) -> Result<()> {
     match subject {
         Subject::Ledger => command.arg("ledger").args(runs_argument),
         Subject::Http => command.arg("http").args(runs_argument),
+        Subject::Store => command.arg("store").args(runs_argument),
         Subject::Memory => command.arg("memory"),
         _ => command.arg("start").arg(program("cycles")),
     };
@@ -28,6 +29,7 @@ pub(super) fn run(repo: &Repo, subject: Subject, runs: u32) -> Result<()> {
     match subject {
         Subject::Ledger => ledger(&answer),
         Subject::Http => http(&answer),
+        Subject::Store => store(&answer),
         Subject::Memory => println!(
             "{} bytes of resident memory each open reservation, over {}",
             answer["bytes_each"], answer["reservations"]
@@ -93,6 +95,40 @@ fn http(answer: &Value) {
             number(row, "p50_ratio"),
             number(row, "cpu_ratio")
         );
+    }
+}
+
+/// Durable and in memory, and what a large ledger costs.
+fn store(answer: &Value) {
+    println!(
+        "one sync {:.2} ms; one client: p50 {:.2} ms durable, {:.2} ms in memory",
+        number(answer, "sync_ms"),
+        number(answer, "durable_p50_ms"),
+        number(answer, "memory_p50_ms")
+    );
+    println!(
+        "64 clients: {:.0} requests/s durable, {:.0} in memory ({:.0} %); {:.1} requests a transaction",
+        number(answer, "durable_per_s"),
+        number(answer, "memory_per_s"),
+        100.0 * number(answer, "durable_per_s") / number(answer, "memory_per_s"),
+        number(answer, "requests_each_transaction")
+    );
+    println!(
+        "SQLite with a transaction for each request: {:.0} requests/s ({:.1} × less)",
+        number(answer, "transaction_each_per_s"),
+        number(answer, "durable_per_s") / number(answer, "transaction_each_per_s")
+    );
+    let large = &answer["large"];
+    println!(
+        "{} open reservations, {:.0} MB on disk: ready after {:.0} ms",
+        large["reservations"],
+        number(large, "megabytes"),
+        number(large, "start_ms")
+    );
+    println!("{:16}  {:>9}  {:>9}", "a page by", "p50 ms", "worst ms");
+    for page in large["pages"].as_array().into_iter().flatten() {
+        let order = page["order"].as_str().unwrap_or_default();
+        println!("{order:16}  {:9.2}  {:9.2}", number(page, "p50_ms"), number(page, "worst_ms"));
     }
 }
 

@@ -23,12 +23,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "cycles-cli",
         &["cycles-protocol", "cycles-engine", "cycles-server", "cycles-store", "runcycles"],
     ),
+    ("cycles-crash", &["cycles-protocol", "cycles-engine", "cycles-server", "cycles-store"]),
     ("cycles-fuzz", &["cycles-protocol", "cycles-engine"]),
     ("runcycles-python", BINDING),
     ("runcycles-node", BINDING),
     ("runcycles-uniffi", BINDING),
     ("runaway-agent", &["runcycles"]),
-    ("cycles-bench", &["cycles-protocol", "cycles-ledger", "cycles-engine", "cycles-server"]),
+    (
+        "cycles-bench",
+        &["cycles-protocol", "cycles-ledger", "cycles-engine", "cycles-server", "cycles-store"],
+    ),
     ("xtask", &[]),
 ];
 const BINDING: &[&str] = &["cycles-protocol", "runcycles", "cycles-testkit"];
