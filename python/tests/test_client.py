@@ -343,3 +343,20 @@ def test_the_key_of_a_running_client_can_be_replaced() -> None:
             with pytest.raises(CyclesConfigError, match="api_key"):
                 client.set_api_key(wrong)
         assert client.create_reservation(RESERVE).is_success, "the former key stays"
+
+
+def test_reprs_say_what_it_is_and_no_secret(server: TestServer) -> None:
+    config = CyclesConfig("http://localhost:1", "cyc_secret", tenant="acme", journal_enabled=False)
+    with CyclesClient(config) as client:
+        assert repr(client) == "<CyclesClient http://localhost:1 tenant=acme>"
+        assert repr(client.as_async()).startswith("<AsyncCyclesClient http://localhost:1")
+    assert "cyc_secret" not in repr(config)
+    local = server.client()
+    with local.reserve(5, unit="TOKENS", tenant="acme") as held:
+        assert f"{held.reservation_id} estimate=5" in repr(held)
+    assert "settled=committed" in repr(held)
+    assert repr(held.settlement) == "Settlement('committed')"
+    with pytest.raises(CyclesConfigError) as caught:
+        CyclesClient(CyclesConfig("", "k"))
+    assert repr(caught.value).startswith("CyclesConfigError(")
+    assert server.base_url in repr(server)

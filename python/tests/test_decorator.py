@@ -20,7 +20,6 @@ from runcycles import (
     CyclesProtocolError,
     CyclesValidationError,
     Decision,
-    DryRunResult,
     cycles,
     get_cycles_context,
     set_default_client,
@@ -337,26 +336,6 @@ def test_subject_defaults_come_from_the_configuration(server: TestServer) -> Non
         return context.scope_path if context is not None else None
 
     assert work() == "tenant:acme/agent:bot"
-
-
-def test_a_dry_run_answers_without_running(server: TestServer, transport: str) -> None:
-    @cycles(100, **CALL, dry_run=True, client=server.client(transport=transport))
-    def work() -> None:
-        raise AssertionError("ran")
-
-    result: Any = work()
-    assert isinstance(result, DryRunResult)
-    assert result.is_allowed()
-    assert not result.has_caps()
-    assert result.affected_scopes == ["tenant:acme"]
-    assert balance(server) == (1000, 0, 0)
-
-
-def test_a_dry_run_that_would_be_denied(server: TestServer) -> None:
-    result: Any = cycles(1001, **CALL, dry_run=True, client=server.client())(lambda: None)()
-    assert isinstance(result, DryRunResult)
-    assert result.is_denied()
-    assert result.reason_code == "BUDGET_EXCEEDED"
 
 
 def test_unfinished_work_is_not_committed(server: TestServer) -> None:
