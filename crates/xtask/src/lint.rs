@@ -90,7 +90,8 @@ fn python_types(repo: &Repo) -> Result<()> {
     build::package(repo, Language::Python)?;
     let tool = |name: &str| {
         let mut command = Command::new(python::program(repo, name));
-        command.current_dir(repo.path("python")).env("MYPYPATH", repo.path("python"));
+        let package = repo.path("python");
+        command.current_dir(&package).env("MYPYPATH", &package).env("PYTHONPATH", &package);
         command
     };
     run_command(tool("mypy").args(["--strict", "-p", "runcycles"]))?;
