@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use cycles_protocol::Error as Refusal;
 use parking_lot::RwLock;
+use runcycles::document::foreign;
 use runcycles::document::{self, ConfigDocument};
 use runcycles::{CyclesClient, CyclesClientBuilder, ErrorReport, TimeUnit};
 
 use crate::clock::ManualClock;
 use crate::error::{NativeError, document, json};
-use crate::guard::Guard;
+use crate::guard::{Guard, Parent};
 use crate::notifications::NotificationQueue;
-use crate::runtime;
+use crate::stream::Stream;
 
 /// A client of an authority, remote or in process.
 #[derive(Debug, uniffi::Object)]
@@ -78,7 +79,7 @@ impl CyclesCore {
         clock: Option<Arc<ManualClock>>,
     ) -> Result<Arc<Self>, NativeError> {
         let builder = document::<ConfigDocument>("config", &config)?.into_builder()?;
-        let _entered = runtime::enter();
+        let _entered = foreign::enter();
         let builder = on_clock(builder, clock).embedded(&seed).map_err(ErrorReport::from)?;
         Ok(Self::of(builder.build()))
     }
@@ -94,7 +95,7 @@ impl CyclesCore {
         let client = self.client()?;
         let query = query.into_iter().map(|field| (field.name, field.value)).collect();
         let body = body.unwrap_or_default().into_bytes();
-        let answer = runtime::detached(async move {
+        let answer = foreign::detached(async move {
             document::send(&client, &operation, reservation_id, query, body).await
         });
         let answer = answer.await?;
@@ -115,16 +116,30 @@ impl CyclesCore {
     pub fn guard(
         &self,
         request: String,
-        parent: Option<Arc<Guard>>,
+        parent: Option<Arc<Parent>>,
     ) -> Result<Arc<Guard>, NativeError> {
         let request = document("guard request", &request)?;
-        Ok(Guard::of(self.client()?, request, parent.as_deref()))
+        Ok(Guard::of(self.client()?, request, parent.map(|parent| parent.handle())))
+    }
+
+    /// A stream for what the JSON `request` says, watched as the JSON `options` say, made inside the
+    /// call of `parent`; nothing is held until it reserves.
+    pub fn stream(
+        &self,
+        request: String,
+        options: String,
+        parent: Option<Arc<Parent>>,
+    ) -> Result<Arc<Stream>, NativeError> {
+        let request = document("stream request", &request)?;
+        let options = document("stream options", &options)?;
+        let parent = parent.map(|parent| parent.handle());
+        Ok(Stream::of(self.client()?, request, options, parent))
     }
 
     /// Waits for settlements in the background; answers how many are left.
     pub async fn flush(&self, timeout_ms: u64) -> Result<u64, NativeError> {
         let client = self.client()?;
-        let left = runtime::detached(async move {
+        let left = foreign::detached(async move {
             client.flush_pending_commits_with_timeout(Duration::from_millis(timeout_ms)).await
         });
         Ok(left.await? as u64)
@@ -132,7 +147,7 @@ impl CyclesCore {
 
     /// Further calls carry another key of the same tenant.
     pub fn set_api_key(&self, api_key: String) -> Result<(), NativeError> {
-        let _entered = runtime::enter();
+        let _entered = foreign::enter();
         Ok(self.client()?.set_api_key(api_key).map_err(ErrorReport::from)?)
     }
 
@@ -148,7 +163,7 @@ impl CyclesCore {
 
     /// Refuses further calls. What is under way goes on.
     pub fn shutdown(&self) {
-        let _entered = runtime::enter();
+        let _entered = foreign::enter();
         self.client.write().take();
     }
 }

@@ -12,16 +12,17 @@ mod clock;
 mod error;
 mod guard;
 mod notifications;
-mod runtime;
 mod selftest;
 mod server;
+mod stream;
 
 pub use amount::{is_tool_allowed, usd_microcents};
 pub use client::{CyclesCore, Field, NativeResponse};
 pub use clock::ManualClock;
 pub use error::NativeError;
-pub use guard::Guard;
+pub use guard::{Guard, Parent};
 pub use selftest::{error_samples, panic_in_native, panic_in_native_task};
 pub use server::TestServer;
+pub use stream::Stream;
 
 uniffi::setup_scaffolding!();

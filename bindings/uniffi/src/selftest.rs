@@ -1,9 +1,9 @@
 //! What each language's own tests need to see errors and panics arrive.
 
 use runcycles::ErrorReport;
+use runcycles::document::foreign;
 
 use crate::error::{NativeError, json};
-use crate::runtime;
 
 /// One error report of each kind, as JSON.
 #[uniffi::export]
@@ -28,9 +28,9 @@ pub fn panic_in_native(message: String) {
 #[uniffi::export]
 #[expect(clippy::panic, reason = "the host must survive it")]
 pub async fn panic_in_native_task(message: String) -> Result<(), NativeError> {
-    runtime::detached(async move {
+    let panics = foreign::detached(async move {
         tokio::task::yield_now().await;
         panic!("{message}");
-    })
-    .await
+    });
+    Ok(panics.await?)
 }

@@ -8,11 +8,11 @@ use cycles_testkit::{
     pending_faults_document, wait_for_document, wait_for_faults_document,
 };
 use runcycles::ErrorReport;
+use runcycles::document::foreign;
 
 use crate::client::CyclesCore;
 use crate::clock::ManualClock;
 use crate::error::{NativeError, document};
-use crate::runtime;
 
 /// An authority for one test, reachable over HTTP on a free port and in process.
 #[derive(Debug, uniffi::Object)]
@@ -25,7 +25,7 @@ impl TestServer {
     /// Starts one that holds `seed` (YAML or JSON); its clients share its clock.
     #[uniffi::constructor]
     pub fn new(seed: String, clock: Option<Arc<ManualClock>>) -> Result<Arc<Self>, NativeError> {
-        let started = runtime::block(async {
+        let started = foreign::block(async {
             match clock {
                 Some(clock) => {
                     cycles_testkit::TestServer::start_with_clock(&seed, clock.handle()).await
@@ -59,7 +59,7 @@ impl TestServer {
         config: String,
     ) -> Result<Arc<CyclesCore>, NativeError> {
         let config = document("config", &config)?;
-        let _entered = runtime::enter();
+        let _entered = foreign::enter();
         Ok(CyclesCore::of(client_document(&self.server, config, key.as_deref(), &transport)?))
     }
 
@@ -73,7 +73,7 @@ impl TestServer {
         let server = Arc::clone(&self.server);
         let timeout = Duration::from_millis(timeout_ms);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let waited = runtime::detached(async move {
+        let waited = foreign::detached(async move {
             wait_for_document(&server, &operation, count, timeout).await
         });
         Ok(waited.await??)
@@ -102,7 +102,7 @@ impl TestServer {
     ) -> Result<(), NativeError> {
         let server = Arc::clone(&self.server);
         let timeout = Duration::from_millis(timeout_ms);
-        let waited = runtime::detached(async move {
+        let waited = foreign::detached(async move {
             wait_for_faults_document(&server, &operation, timeout).await
         });
         Ok(waited.await??)
@@ -120,7 +120,7 @@ impl TestServer {
 
     /// Stops listening once requests under way have ended.
     pub fn shutdown(&self) -> Result<(), NativeError> {
-        Ok(runtime::block(self.server.shutdown())?)
+        Ok(foreign::block(self.server.shutdown())?)
     }
 }
 

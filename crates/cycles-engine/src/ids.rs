@@ -33,14 +33,18 @@ pub(crate) fn fresh(
 
 /// The id of a reservation on the wire.
 pub(crate) fn reservation(id: Uuid) -> String {
-    format!("{RESERVATION}{id}")
+    let mut text = String::with_capacity(RESERVATION.len() + 36);
+    text.push_str(RESERVATION);
+    text.push_str(id.hyphenated().encode_lower(&mut [0; 36]));
+    text
 }
 
 /// Reads what [`reservation`] wrote, and nothing else.
 pub(crate) fn parse_reservation(id: &ReservationId) -> Option<Uuid> {
-    let uuid: Uuid = id.as_str().strip_prefix(RESERVATION)?.parse().ok()?;
+    let text = id.as_str().strip_prefix(RESERVATION)?;
+    let uuid: Uuid = text.parse().ok()?;
     // The UUID parser takes other spellings too; one reservation has one id.
-    (reservation(uuid) == id.as_str()).then_some(uuid)
+    (uuid.hyphenated().encode_lower(&mut [0; 36]) == text).then_some(uuid)
 }
 
 /// The refusal of an id that names no reservation.

@@ -145,8 +145,11 @@ fn a_wrong_key_is_401_in_both_forms() {
     let raw = now(engine.local("wrong").send(&call, request)).unwrap();
     assert_eq!(raw.status, 401);
     let body: ErrorResponse = serde_json::from_slice(&raw.body).unwrap();
-    assert_eq!((body.error, body.request_id), (ErrorCode::Unauthorized, call.request_id.clone()));
-    assert_eq!(body.trace_id, Some(call.trace_id));
+    assert_eq!(
+        (body.error, body.request_id),
+        (ErrorCode::Unauthorized, call.request_id.to_string())
+    );
+    assert_eq!(body.trace_id, Some(call.trace_id.to_string()));
 }
 
 #[test]

@@ -87,9 +87,9 @@ pub struct Call {
     /// Who calls.
     pub principal: Principal,
     /// Names this request.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Names the logical operation.
-    pub trace_id: String,
+    pub trace_id: Arc<str>,
     /// Longest time to wait for an answer; an authority in process ignores it.
     pub deadline: Option<Duration>,
 }
@@ -103,12 +103,12 @@ impl Call {
 
     /// A call with a fresh id within the trace `trace_id`.
     #[must_use]
-    pub fn within_trace(random: &dyn Random, trace_id: impl Into<String>) -> Self {
+    pub fn within_trace(random: &dyn Random, trace_id: impl Into<Arc<str>>) -> Self {
         let mut bytes = [0; 16];
         random.fill(&mut bytes);
         Self {
             principal: Principal::default(),
-            request_id: uuid::Builder::from_random_bytes(bytes).into_uuid().to_string(),
+            request_id: crate::ids::uuid_text(bytes, &mut [0; 36]).into(),
             trace_id: trace_id.into(),
             deadline: None,
         }
@@ -123,7 +123,7 @@ impl Call {
 
     /// The same call within the trace `trace_id`.
     #[must_use]
-    pub fn in_trace(mut self, trace_id: impl Into<String>) -> Self {
+    pub fn in_trace(mut self, trace_id: impl Into<Arc<str>>) -> Self {
         self.trace_id = trace_id.into();
         self
     }

@@ -3,6 +3,8 @@
 
 mod writer;
 
+use std::cell::RefCell;
+
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,7 +23,9 @@ pub type PayloadHash = [u8; 32];
 /// Never for the request types of this crate: they hold only strings, integers
 /// and JSON values.
 pub fn payload_hash(request: &impl Serialize) -> PayloadHash {
-    Sha256::new().chain_update(VERSION).chain_update(write(request)).finalize().into()
+    written(request, |text| {
+        Sha256::new().chain_update(VERSION).chain_update(text).finalize().into()
+    })
 }
 
 /// The canonical text of a JSON value.
@@ -30,13 +34,19 @@ pub fn payload_hash(request: &impl Serialize) -> PayloadHash {
 /// Never.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
-    String::from_utf8(write(value)).expect("JSON is text")
+    written(value, |text| String::from_utf8(text.to_vec()).expect("JSON is text"))
 }
 
-fn write(value: &impl Serialize) -> Vec<u8> {
-    let mut writer = Writer::new();
-    value.serialize(&mut writer).expect("requests are plain JSON");
-    writer.into_bytes()
+thread_local! {
+    static WRITER: RefCell<Writer> = RefCell::new(Writer::new());
+}
+
+fn written<T>(value: &impl Serialize, read: impl FnOnce(&[u8]) -> T) -> T {
+    WRITER.with_borrow_mut(|writer| {
+        let read = read(writer.write(value));
+        writer.shrink();
+        read
+    })
 }
 
 #[cfg(test)]

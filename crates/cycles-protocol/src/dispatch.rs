@@ -135,8 +135,8 @@ fn respond(call: &Call, status: u16, body: &impl Serialize) -> Result<RawRespons
     let mut response = bare(status);
     response.headers = vec![
         ("content-type".to_owned(), "application/json".to_owned()),
-        (headers::REQUEST_ID.to_owned(), call.request_id.clone()),
-        (headers::TRACE_ID.to_owned(), call.trace_id.clone()),
+        (headers::REQUEST_ID.to_owned(), call.request_id.to_string()),
+        (headers::TRACE_ID.to_owned(), call.trace_id.to_string()),
     ];
     if let crate::Principal::Tenant { tenant_id, .. } = &call.principal {
         response.headers.push((headers::TENANT.to_owned(), tenant_id.as_ref().to_owned()));

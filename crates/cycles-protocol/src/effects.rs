@@ -135,11 +135,11 @@ struct Supply {
 }
 
 impl Supply {
-    const SIZE: usize = 256;
+    const SIZE: usize = 1024;
     const EMPTY: Self = Self { owner: 0, given: Self::SIZE, bytes: [0; Self::SIZE] };
 
     fn take(&mut self, into: &mut [u8]) {
-        let owner = std::process::id();
+        let owner = crate::process::id();
         if self.owner != owner || Self::SIZE - self.given < into.len() {
             from_system(&mut self.bytes);
             (self.owner, self.given) = (owner, 0);

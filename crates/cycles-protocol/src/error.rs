@@ -192,7 +192,8 @@ impl Error {
         Self::with_kind(ErrorKind::Refused, code, None, message.into())
     }
 
-    /// A refusal as it came over the wire.
+    /// A refusal as it came over the wire. A reference to evidence of it
+    /// (spec: `ErrorResponse.cycles_evidence`) joins the details, under that name.
     #[must_use]
     pub fn from_response(status: u16, body: ErrorResponse, retry_after: Option<Duration>) -> Self {
         let mut error = Self::with_kind(ErrorKind::Refused, body.error, Some(status), body.message);
@@ -200,7 +201,10 @@ impl Error {
         error.0.trace_id = body.trace_id;
         error.0.details = body.details;
         error.0.retry_after = retry_after;
-        error
+        match body.cycles_evidence.map(serde_json::to_value) {
+            Some(Ok(evidence)) => error.detail("cycles_evidence", evidence),
+            _ => error,
+        }
     }
 
     /// The caller's own input, refused before anything was sent.
@@ -385,5 +389,20 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.after.as_ref().map(|first| first as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_of_a_refusal_is_kept_with_its_details() {
+        let body = r#"{"error": "BUDGET_EXCEEDED", "message": "m", "request_id": "r", "details": {"scope": "tenant:a"},
+            "cycles_evidence": {"evidence_id": "ab", "cycles_evidence_url": "https://e/ab"}}"#;
+        let error = Error::from_response(409, serde_json::from_str(body).unwrap(), None);
+        let details = error.details().unwrap();
+        assert_eq!(details["scope"], "tenant:a");
+        assert_eq!(details["cycles_evidence"]["cycles_evidence_url"], "https://e/ab");
     }
 }

@@ -23,8 +23,13 @@ impl IdempotencyKey {
     pub fn random() -> Self {
         let mut bytes = [0; 16];
         SystemRandom.fill(&mut bytes);
-        Self::new(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+        Self::new(uuid_text(bytes, &mut [0; 36]).to_owned())
     }
+}
+
+/// A UUID (version 4) of random `bytes`, as text.
+pub(crate) fn uuid_text(bytes: [u8; 16], text: &mut [u8; 36]) -> &str {
+    uuid::Builder::from_random_bytes(bytes).into_uuid().hyphenated().encode_lower(text)
 }
 
 impl Default for IdempotencyKey {

@@ -29,6 +29,7 @@ pub mod extend;
 pub mod headers;
 pub mod ids;
 pub mod limits;
+pub mod process;
 pub mod query;
 pub mod reservation;
 pub mod scope;

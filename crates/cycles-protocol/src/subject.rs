@@ -73,16 +73,21 @@ impl Subject {
     /// Fills every level that is unset from `defaults`.
     #[must_use]
     pub fn or(mut self, defaults: &Self) -> Self {
-        for level in Level::ALL {
-            let field = self.get_mut(level);
-            if field.is_none() {
-                *field = defaults.get(level).map(str::to_owned);
-            }
-        }
+        self.fill(|level| defaults.get(level));
         if self.dimensions.is_none() {
             self.dimensions.clone_from(&defaults.dimensions);
         }
         self
+    }
+
+    /// Fills every level that is unset with what `default` says of it.
+    pub fn fill<'d>(&mut self, default: impl Fn(Level) -> Option<&'d str>) {
+        for level in Level::ALL {
+            let field = self.get_mut(level);
+            if field.is_none() {
+                *field = default(level).map(str::to_owned);
+            }
+        }
     }
 }
 

@@ -74,7 +74,7 @@ fn identify(app: &AppState, headers: &HeaderMap) -> Call {
 fn panicked(app: &AppState, request_id: &HeaderValue, trace_id: &HeaderValue) -> Response {
     let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let mut call = Call::within_trace(app.random(), text(trace_id));
-    call.request_id = text(request_id);
+    call.request_id = text(request_id).into();
     let error = Error::new(
         ErrorCode::InternalError,
         "the server failed on this request; its log has the cause under request_id",

@@ -97,7 +97,7 @@ fn idempotency_header(headers: &HeaderMap) -> Result<Option<String>, Error> {
 
 /// The authority gave no valid answer; callers may repeat with the same key.
 fn unanswered(app: &AppState, call: &Call, error: &Error) -> Response {
-    tracing::error!(request_id = call.request_id, %error, "the authority gave no answer");
+    tracing::error!(request_id = &*call.request_id, %error, "the authority gave no answer");
     let message = "the authority gave no answer; repeat with the same key";
     let mut response = answer::refused(call, &Error::new(ErrorCode::InternalError, message));
     if app.unanswered() == Unanswered::HangUp {

@@ -144,7 +144,7 @@ impl Authority for Broken {
         mut request: ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
         if self.fault == Fault::ForgottenKey && !request.idempotency_key.as_str().is_empty() {
-            request.idempotency_key = IdempotencyKey::new(&call.request_id);
+            request.idempotency_key = IdempotencyKey::new(&*call.request_id);
         }
         let answered = self.engine.create_reservation(call, request);
         Box::pin(async move {

@@ -3,6 +3,7 @@
 mod guard;
 mod runtime;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_protocol::{
@@ -109,7 +110,7 @@ impl BlockingCyclesClient {
         &self,
         request: ReservationCreateRequest,
     ) -> Result<BlockingReservationGuard, Error> {
-        let guard = self.reserve_within(request, None)?;
+        let guard = self.reserve_within(Arc::new(request), None)?;
         Ok(BlockingReservationGuard::new(guard, self.client.clone(), self.runtime.clone()))
     }
 
@@ -121,11 +122,12 @@ impl BlockingCyclesClient {
     where
         F: FnOnce(GuardContext) -> Result<(T, Amount), GuardedError>,
     {
-        let guard = self.reserve_within(config.request(), config.nested)?;
+        let (request, nested, booking) = config.split();
+        let guard = self.reserve_within(Arc::new(request), nested)?;
         let context = GuardContext::of(&guard);
         match guard.as_parent().around_blocking(|| work(context)) {
             Ok((value, actual)) => {
-                if let Err(error) = self.runtime.wait_anywhere(book(guard, config, actual)) {
+                if let Err(error) = self.runtime.wait_anywhere(book(guard, booking, actual)) {
                     tracing::error!(%error, "spend is not booked");
                 }
                 Ok(value)
@@ -143,7 +145,7 @@ impl BlockingCyclesClient {
 
     fn reserve_within(
         &self,
-        request: ReservationCreateRequest,
+        request: Arc<ReservationCreateRequest>,
         nested: Option<Nested>,
     ) -> Result<ReservationGuard, Error> {
         // Asked on this thread: the call may be made on another.

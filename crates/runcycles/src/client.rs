@@ -214,8 +214,8 @@ impl CyclesClient {
     }
 
     /// A call within a trace.
-    pub(crate) fn call(&self, trace_id: &str) -> Call {
-        Call::within_trace(&*self.inner.random, trace_id)
+    pub(crate) fn call(&self, trace_id: &Arc<str>) -> Call {
+        Call::within_trace(&*self.inner.random, Arc::clone(trace_id))
     }
 
     pub(crate) fn fresh_call(&self) -> Call {
@@ -236,12 +236,12 @@ impl CyclesClient {
         &self,
         request: ReservationCreateRequest,
     ) -> Result<ReservationGuard, Error> {
-        self.reserve_within(request, Nesting::here(None)).await
+        self.reserve_within(Arc::new(request), Nesting::here(None)).await
     }
 
     pub(crate) async fn reserve_within(
         &self,
-        request: ReservationCreateRequest,
+        request: Arc<ReservationCreateRequest>,
         nesting: Nesting,
     ) -> Result<ReservationGuard, Error> {
         if request.is_dry_run() {
@@ -262,32 +262,32 @@ impl CyclesClient {
     /// # Errors
     /// As [`reserve`](Self::reserve).
     pub async fn begin(&self, request: ReservationCreateRequest) -> Result<Begun, Error> {
-        Ok(self.begin_reported(request, Nesting::here(None)).await?)
+        Ok(self.begin_reported(Arc::new(request), Nesting::here(None)).await?)
     }
 
     /// [`begin`](Self::begin) with the error that still knows everything.
     pub(crate) async fn begin_reported(
         &self,
-        mut request: ReservationCreateRequest,
+        mut request: Arc<ReservationCreateRequest>,
         nesting: Nesting,
     ) -> Result<Begun, Refusal> {
         self.check_process()?;
         // Built outside of a runtime, or in a parent process, it does not run yet.
         self.inner.replay.start(self);
-        request.subject = request.subject.or(&self.inner.config.subject());
+        self.inner.config.fill(&mut Arc::make_mut(&mut request).subject);
         request.validate().map_err(Refusal::before_sending)?;
         let settings = &self.inner.settings;
         let parent =
             match nesting.source(settings.nested, &self.inner.warned_of_nesting, &request)? {
                 Source::Own { parent } => parent,
                 Source::Inherited { parent, draw } => {
-                    return Ok(Begun::Live(ReservationGuard::inherited(parent, draw, request)));
+                    return Ok(Begun::Live(ReservationGuard::inherited(&parent, draw, request)));
                 }
             };
         let call = parent
             .as_ref()
             .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
-        let parent = parent.map(|parent| parent.held.id);
+        let parent = parent.map(|parent| parent.held.id.clone());
         let created = self.create_once_more_if_unclear(&call, &request);
         let (answer, granted) = match self.bounded(Operation::CreateReservation, created).await {
             Err(error) if self.may_be_unseen(&request, &error) => {
@@ -306,7 +306,7 @@ impl CyclesClient {
                 self.clone(),
                 id,
                 request,
-                response,
+                Arc::new(response),
                 call.trace_id,
                 granted,
                 parent,
@@ -352,9 +352,11 @@ impl CyclesClient {
     /// the whole budget (decision: Fork).
     pub(crate) fn check_process(&self) -> Result<(), Refusal> {
         match self.inner.owner {
-            Some(owner) if owner != std::process::id() => Err(Refusal::config(format!(
-                "an embedded authority cannot be used in a forked process; start one `cycles serve` and connect the workers to it created_in_pid={owner}"
-            ))),
+            Some(owner) if owner != cycles_protocol::process::id() => {
+                Err(Refusal::config(format!(
+                    "an embedded authority cannot be used in a forked process; start one `cycles serve` and connect the workers to it created_in_pid={owner}"
+                )))
+            }
             _ if self.inner.closed.load(Ordering::Acquire) => {
                 Err(Refusal::config("the client is closed; make a new one"))
             }

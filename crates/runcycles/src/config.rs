@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cycles_protocol::scope::Level;
 use cycles_protocol::{Subject, limits};
 
 use crate::error::Error;
@@ -161,6 +162,21 @@ impl CyclesConfig {
             toolset: self.toolset.clone(),
             dimensions: None,
         }
+    }
+
+    /// Fills the levels that `subject` leaves unset.
+    pub(crate) fn fill(&self, subject: &mut Subject) {
+        subject.fill(|level| {
+            let value = match level {
+                Level::Tenant => &self.tenant,
+                Level::Workspace => &self.workspace,
+                Level::App => &self.app,
+                Level::Workflow => &self.workflow,
+                Level::Agent => &self.agent,
+                Level::Toolset => &self.toolset,
+            };
+            value.as_deref()
+        });
     }
 
     /// Longest time that one request may take.

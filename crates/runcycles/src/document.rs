@@ -5,6 +5,7 @@
 //! decides nothing itself.
 
 mod config;
+pub mod foreign;
 mod guard;
 mod settlement;
 mod stream;

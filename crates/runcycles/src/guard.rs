@@ -24,7 +24,7 @@ use crate::observed;
 use crate::schedule::Attempt;
 
 pub(crate) use ending::Prepared;
-pub(crate) use held::Held;
+pub(crate) use held::{Held, Holding};
 
 /// What a reserve came to.
 #[derive(Debug)]
@@ -59,9 +59,9 @@ impl ReservationGuard {
     pub(crate) fn new(
         client: CyclesClient,
         id: ReservationId,
-        request: ReservationCreateRequest,
-        response: ReservationCreateResponse,
-        trace_id: String,
+        request: Arc<ReservationCreateRequest>,
+        response: Arc<ReservationCreateResponse>,
+        trace_id: Arc<str>,
         granted: Attempt,
         parent: Option<ReservationId>,
     ) -> Self {
@@ -79,7 +79,7 @@ impl ReservationGuard {
         let heartbeat = Heartbeat {
             client: client.clone(),
             lease: lease.clone(),
-            trace_id: trace_id.clone(),
+            trace_id: Arc::clone(&trace_id),
             extend_by,
             granted,
             remaining_ttl_ms,
@@ -91,16 +91,8 @@ impl ReservationGuard {
             heartbeat::begin(heartbeat, span, runtime)
         });
         let pool = Pool::new(request.estimate.amount);
-        let held = Held {
-            client,
-            id,
-            request: Arc::new(request),
-            response: Arc::new(response),
-            trace_id,
-            unseen: false,
-            lease,
-        };
-        let owner = std::process::id();
+        let held = Holding { client, id, request, response, trace_id, unseen: false, lease }.into();
+        let owner = cycles_protocol::process::id();
         Self { held, pool, parent, draw: None, heartbeat, runtime, owner, settled: false }
     }
 
@@ -109,16 +101,15 @@ impl ReservationGuard {
     pub(crate) fn unseen(
         client: CyclesClient,
         id: ReservationId,
-        request: ReservationCreateRequest,
-        response: ReservationCreateResponse,
-        trace_id: String,
+        request: Arc<ReservationCreateRequest>,
+        response: Arc<ReservationCreateResponse>,
+        trace_id: Arc<str>,
         parent: Option<ReservationId>,
     ) -> Self {
         let pool = Pool::new(request.estimate.amount);
-        let (request, response) = (Arc::new(request), Arc::new(response));
         let lease = Lease::none(id.clone());
-        let held = Held { client, id, request, response, trace_id, unseen: true, lease };
-        let (runtime, owner) = (Handle::try_current().ok(), std::process::id());
+        let held = Holding { client, id, request, response, trace_id, unseen: true, lease }.into();
+        let (runtime, owner) = (Handle::try_current().ok(), cycles_protocol::process::id());
         Self { held, pool, parent, draw: None, heartbeat: None, runtime, owner, settled: false }
     }
 
@@ -131,15 +122,19 @@ impl ReservationGuard {
     }
 
     /// Inside the hold of `parent`, which keeps the lease.
-    pub(crate) fn inherited(parent: Parent, draw: Draw, request: ReservationCreateRequest) -> Self {
+    pub(crate) fn inherited(
+        parent: &Parent,
+        draw: Draw,
+        request: Arc<ReservationCreateRequest>,
+    ) -> Self {
         Self {
             parent: Some(parent.held.id.clone()),
             pool: Pool::new(request.estimate.amount),
-            held: Held { request: Arc::new(request), ..parent.held },
+            held: parent.held.asked(request),
             draw: Some(draw),
             heartbeat: None,
             runtime: Handle::try_current().ok(),
-            owner: std::process::id(),
+            owner: cycles_protocol::process::id(),
             settled: false,
         }
     }
@@ -280,7 +275,7 @@ impl ReservationGuard {
 
     /// Whether this is a forked child's copy: the parent settles, the child does not.
     pub(crate) fn is_forked_copy(&self) -> bool {
-        self.owner != std::process::id()
+        self.owner != cycles_protocol::process::id()
     }
 }
 

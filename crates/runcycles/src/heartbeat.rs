@@ -116,7 +116,7 @@ impl std::fmt::Debug for OnFailure {
 pub(crate) struct Heartbeat {
     pub(crate) client: CyclesClient,
     pub(crate) lease: Lease,
-    pub(crate) trace_id: String,
+    pub(crate) trace_id: Arc<str>,
     /// What each extension asks for.
     pub(crate) extend_by: Duration,
     /// When the create went out and came in, and what it said was left.

@@ -82,7 +82,7 @@ impl HttpAuthority {
             check(&self.inner)?;
             return Ok(given.clone());
         }
-        let pid = std::process::id();
+        let pid = cycles_protocol::process::id();
         let mut slot = self.inner.http.lock();
         match &*slot {
             Some((owner, client)) if *owner == pid => Ok(client.clone()),
@@ -113,7 +113,7 @@ impl HttpAuthority {
         };
         builder = builder
             .header(headers::API_KEY, &*api_key)
-            .header(headers::TRACE_ID, &call.trace_id)
+            .header(headers::TRACE_ID, &*call.trace_id)
             .header(headers::TRACEPARENT, crate::traces::parent_of(call))
             .timeout(timeout);
         if let Some(key) = request.idempotency_header {

@@ -187,7 +187,10 @@ impl Journal {
     }
 
     fn is_started(&self) -> bool {
-        self.writer.lock().as_ref().is_some_and(|(owner, _)| *owner == std::process::id())
+        self.writer
+            .lock()
+            .as_ref()
+            .is_some_and(|(owner, _)| *owner == cycles_protocol::process::id())
     }
 
     /// Another key of the same principal. Where no tenant is configured, the
@@ -233,7 +236,7 @@ impl Journal {
     }
 
     fn writer(&self) -> Result<Sender<Job>, String> {
-        let pid = std::process::id();
+        let pid = cycles_protocol::process::id();
         let mut slot = self.writer.lock();
         match &*slot {
             Some((owner, writer)) if *owner == pid => Ok(writer.clone()),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitOveragePolicy, CommitRequest, CyclesMetrics, Decision,
@@ -115,17 +116,26 @@ impl WithCyclesConfig {
         self
     }
 
-    pub(crate) fn request(&self) -> ReservationCreateRequest {
-        ReservationCreateRequest::builder()
-            .subject(self.subject.clone())
-            .action(self.action.clone())
+    /// What is reserved, who pays, and what the commit carries.
+    pub(crate) fn split(self) -> (ReservationCreateRequest, Option<Nested>, Booking) {
+        let request = ReservationCreateRequest::builder()
+            .subject(self.subject)
+            .action(self.action)
             .estimate(self.estimate)
             .maybe_ttl_ms(self.ttl_ms)
             .maybe_grace_period_ms(self.grace_period_ms)
             .maybe_overage_policy(self.overage_policy)
-            .maybe_metadata(self.metadata.clone())
-            .build()
+            .maybe_metadata(self.metadata)
+            .build();
+        (request, self.nested, Booking { metrics: self.metrics, metadata: self.commit_metadata })
     }
+}
+
+/// What a commit carries besides its actual.
+#[derive(Debug, Default)]
+pub(crate) struct Booking {
+    pub(crate) metrics: Option<CyclesMetrics>,
+    pub(crate) metadata: Option<JsonMap>,
 }
 
 /// What the guarded function may know of its reservation.
@@ -216,7 +226,8 @@ where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
-    let guard = client.reserve_within(config.request(), Nesting::here(config.nested)).await?;
+    let (request, nested, booking) = config.split();
+    let guard = client.reserve_within(Arc::new(request), Nesting::here(nested)).await?;
     observed::guards(&guard);
     let done = {
         // Held in one place: it may be large, and guarded calls may be nested.
@@ -232,7 +243,7 @@ where
     };
     match done {
         Ok((value, actual)) => {
-            book(guard, config, actual).await;
+            book(guard, booking, actual).await;
             Ok(value)
         }
         Err(error) => {
@@ -244,11 +255,11 @@ where
 
 /// Commits what the work cost. It has run, so whatever keeps that from being
 /// booked is logged and not answered.
-pub(crate) async fn book(guard: ReservationGuard, config: WithCyclesConfig, actual: Amount) {
+pub(crate) async fn book(guard: ReservationGuard, booking: Booking, actual: Amount) {
     let request = CommitRequest::builder()
         .actual(actual)
-        .maybe_metrics(config.metrics)
-        .maybe_metadata(config.commit_metadata)
+        .maybe_metrics(booking.metrics)
+        .maybe_metadata(booking.metadata)
         .build();
     let (request, problem) = actual::bookable(request, guard.estimate());
     if let Some(problem) = problem {

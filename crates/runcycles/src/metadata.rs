@@ -24,7 +24,7 @@ impl CyclesClient {
     ) -> Result<ApiResponse<ReservationCreateResponse>, Error> {
         let call = self.begin_call()?;
         let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
+        self.config().fill(&mut request.subject);
         let created = self.create_once_more_if_unclear(&call, &request);
         let created = self.bounded(Operation::CreateReservation, created).await;
         with_headers(created.map(|(answer, _)| answer), &call)
@@ -85,7 +85,7 @@ impl CyclesClient {
     ) -> Result<ApiResponse<DecisionResponse>, Error> {
         let call = self.begin_call()?;
         let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
+        self.config().fill(&mut request.subject);
         let unit = request.estimate.unit;
         let answer = self.authority().decide(&call, request);
         let answer = self.bounded(Operation::Decide, answer).await;
@@ -102,7 +102,7 @@ impl CyclesClient {
     ) -> Result<ApiResponse<EventCreateResponse>, Error> {
         let call = self.begin_call()?;
         let mut request = request.clone();
-        request.subject = request.subject.or(&self.config().subject());
+        self.config().fill(&mut request.subject);
         let unit = request.actual.unit;
         let answer = self.authority().create_event(&call, request);
         let answer = self.bounded(Operation::CreateEvent, answer).await;

@@ -62,7 +62,7 @@ struct Covered {
 impl Pool {
     pub(crate) fn new(held: i64) -> Arc<Self> {
         let covered = Mutex::new(Covered { held, ..Covered::default() });
-        Arc::new(Self { owner: std::process::id(), covered })
+        Arc::new(Self { owner: cycles_protocol::process::id(), covered })
     }
 
     /// The outer call has taken a further hold.
@@ -95,7 +95,7 @@ impl Pool {
     }
 
     fn is_here(&self) -> bool {
-        self.owner == std::process::id()
+        self.owner == cycles_protocol::process::id()
     }
 
     /// Sets `amount` aside, or says how much there is.

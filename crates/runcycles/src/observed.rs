@@ -75,7 +75,7 @@ fn span(call: &Call, operation: Operation, id: Option<&ReservationId>) -> Span {
         otel.kind = "client",
         operation = name,
         reservation_id = id.map(display),
-        trace_id = call.trace_id,
+        trace_id = &*call.trace_id,
         outcome = Empty,
     )
 }

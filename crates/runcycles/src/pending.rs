@@ -44,7 +44,7 @@ pub(crate) struct Turn {
 impl Default for Pending {
     fn default() -> Self {
         Self(Arc::new(Inner {
-            owner: std::process::id(),
+            owner: cycles_protocol::process::id(),
             count: AtomicUsize::default(),
             changed: Notify::default(),
             places: Arc::new(Semaphore::new(MAX_PLACES)),
@@ -83,7 +83,7 @@ impl Pending {
 
     /// What a parent process took of the bounds, nobody gives back in its child.
     fn is_inherited(&self) -> bool {
-        self.0.owner != std::process::id()
+        self.0.owner != cycles_protocol::process::id()
     }
 
     /// Waits until nothing is under way.

@@ -41,7 +41,7 @@ impl Replay {
         if client.journal().is_none() {
             return;
         }
-        let pid = std::process::id();
+        let pid = cycles_protocol::process::id();
         let mut slot = self.task.lock();
         let is_over = |task: &JoinHandle<()>| task.is_finished() && client.config().retry_enabled;
         if slot.as_ref().is_some_and(|(owner, task)| *owner == pid && !is_over(task)) {
@@ -67,7 +67,7 @@ impl Replay {
     /// Ends the task; what it was trying stays in the journal.
     pub(crate) fn stop(&self) {
         match self.task.lock().take() {
-            Some((owner, task)) if owner == std::process::id() => task.abort(),
+            Some((owner, task)) if owner == cycles_protocol::process::id() => task.abort(),
             inherited => std::mem::forget(inherited),
         }
     }

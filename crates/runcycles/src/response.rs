@@ -43,12 +43,12 @@ impl<T> ApiResponse<T> {
     fn local(data: T, call: &Call) -> Self {
         Self {
             data,
-            request_id: Some(call.request_id.clone()),
+            request_id: Some(call.request_id.to_string()),
             rate_limit_remaining: None,
             rate_limit_reset: None,
             cycles_tenant: None,
             date_ms: None,
-            trace_id: Some(call.trace_id.clone()),
+            trace_id: Some(call.trace_id.to_string()),
         }
     }
 
@@ -111,6 +111,6 @@ mod tests {
         assert_eq!((*answer, answer.into_inner()), (7, 7));
         let none = read(&[("x-ratelimit-remaining", "-1"), ("date", "yesterday")]);
         assert_eq!((none.rate_limit_remaining, none.date_ms), (None, None));
-        assert_eq!(none.trace_id(), Some(call.trace_id.as_str()));
+        assert_eq!(none.trace_id(), Some(&*call.trace_id));
     }
 }

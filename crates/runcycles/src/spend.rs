@@ -30,7 +30,7 @@ const ALLOWED_WHILE_UNREACHABLE: &str = "ALLOWED_WHILE_UNREACHABLE";
 pub(crate) struct Spend {
     client: CyclesClient,
     id: ReservationId,
-    trace_id: String,
+    trace_id: Arc<str>,
     form: Form,
 }
 

@@ -10,16 +10,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cycles_protocol::{
-    Amount, CyclesMetrics, Error as Refusal, JsonMap, ReservationCreateRequest, ReservationId,
-};
+use cycles_protocol::{Amount, Error as Refusal, JsonMap, ReservationCreateRequest, ReservationId};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use crate::client::CyclesClient;
 use crate::error::Error;
 use crate::guard::{Begun, ReservationGuard};
-use crate::lifecycle::{GuardContext, WithCyclesConfig};
+use crate::lifecycle::{Booking, GuardContext, WithCyclesConfig};
 use crate::nested::{Nesting, Parent};
 use crate::settlement::Settlement;
 
@@ -111,28 +109,17 @@ impl CyclesClient {
         config: WithCyclesConfig,
         options: StreamOptions,
     ) -> Result<StreamReservation, Error> {
-        let nesting = Nesting::here(config.nested);
-        let opening = Opening {
-            request: config.request(),
-            metrics: config.metrics.unwrap_or_default(),
-            metadata: config.commit_metadata,
-        };
-        Ok(StreamReservation::begin(self, opening, options, nesting).await?)
+        let (request, nested, booking) = config.split();
+        let nesting = Nesting::here(nested);
+        Ok(StreamReservation::begin(self, request, booking, options, nesting).await?)
     }
-}
-
-/// What a stream reserves, and what its commit carries.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) request: ReservationCreateRequest,
-    pub(crate) metrics: CyclesMetrics,
-    pub(crate) metadata: Option<JsonMap>,
 }
 
 impl StreamReservation {
     pub(crate) async fn begin(
         client: &CyclesClient,
-        opening: Opening,
+        request: ReservationCreateRequest,
+        booking: Booking,
         options: StreamOptions,
         nesting: Nesting,
     ) -> Result<Self, Refusal> {
@@ -142,10 +129,11 @@ impl StreamReservation {
                 options.extend_by.unwrap_or_default()
             )));
         }
-        let Opening { request, metrics, metadata } = opening;
+        let Booking { metrics, metadata } = booking;
+        let metrics = metrics.unwrap_or_default();
         let mut further = request.clone();
         further.estimate.amount = options.extend_by.unwrap_or(request.estimate.amount.max(1));
-        let guard = match client.begin_reported(request, nesting.clone()).await? {
+        let guard = match client.begin_reported(Arc::new(request), nesting.clone()).await? {
             Begun::Live(guard) => guard,
             Begun::DryRun(_) => {
                 return Err(Refusal::invalid("a dry run holds nothing to stream on; call begin()"));

@@ -2,6 +2,7 @@
 //! (`docs/adr/0007`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use cycles_protocol::{
     Amount, Decision, Error as Refusal, IdempotencyKey, ReleaseResponse, ReleaseStatus,
@@ -142,7 +143,7 @@ impl Unseen {
 
     fn account(&self) -> MutexGuard<'_, Account> {
         let mut account = self.account.lock();
-        let pid = std::process::id();
+        let pid = cycles_protocol::process::id();
         if account.owner != pid {
             *account = Account { owner: pid, ..Account::default() };
         }
@@ -254,8 +255,8 @@ impl CyclesClient {
     /// A guard without a hold, where the policy allows it; else `cause`.
     pub(crate) async fn begin_unseen(
         &self,
-        request: ReservationCreateRequest,
-        trace_id: String,
+        request: Arc<ReservationCreateRequest>,
+        trace_id: Arc<str>,
         parent: Option<ReservationId>,
         cause: Refusal,
     ) -> Result<ReservationGuard, Refusal> {
@@ -276,6 +277,7 @@ impl CyclesClient {
         let mut response = ReservationCreateResponse::new(Decision::Allow, Vec::new());
         response.reservation_id = Some(id.clone());
         // From here on the guard keeps account of it, also if the caller goes away.
+        let response = Arc::new(response);
         let guard = ReservationGuard::unseen(self.clone(), id, request, response, trace_id, parent);
         guard.held.note_running().await;
         Ok(guard)

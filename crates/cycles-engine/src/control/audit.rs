@@ -21,8 +21,8 @@ impl Engine {
     pub(crate) fn write_audit(&self, mut entry: AuditLogEntry, call: &Call, now: i64) {
         entry.log_id = format!("log_{}", ids::random(&**self.random()).simple());
         entry.timestamp = time::iso(now);
-        entry.request_id.clone_from(&call.request_id);
-        entry.trace_id.clone_from(&call.trace_id);
+        entry.request_id = call.request_id.to_string();
+        entry.trace_id = call.trace_id.to_string();
         self.audit().write(entry, now, |row| {
             self.keep(&row.entry.tenant_id, || Change::Audit(Box::new(row.clone())));
         });

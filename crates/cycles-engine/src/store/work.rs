@@ -38,7 +38,8 @@ impl Work {
         kind: &str,
         name: &str,
     ) -> Self {
-        let mut text = String::new();
+        // Most are shorter.
+        let mut text = String::with_capacity(64);
         let mut levels = [0; Level::ALL.len()];
         for (level, value) in subject {
             text.push_str(value);

@@ -2,6 +2,7 @@
 //! in order when their object ends.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt::{self, Display};
 use std::mem;
 
@@ -58,18 +59,38 @@ impl Writer {
         }
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.out
+    /// Gives back what an unusually long text has taken.
+    pub(super) fn shrink(&mut self) {
+        for buffer in [&mut self.out, &mut self.scratch] {
+            buffer.clear();
+            buffer.shrink_to(USUAL_BYTES);
+        }
+    }
+
+    /// The text of `value`. The next one is written into the same memory.
+    pub(super) fn write(&mut self, value: &impl Serialize) -> &[u8] {
+        self.out.clear();
+        self.members.clear();
+        value.serialize(&mut *self).expect("requests are plain JSON");
+        &self.out
     }
 
     fn string(&mut self, text: &str) -> Written {
+        let escapes = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+        // Without an early end, so that many bytes are looked at in one step.
+        if !text.as_bytes().iter().fold(false, |found, byte| found | escapes(byte)) {
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+            return Ok(());
+        }
         // serde_json escapes exactly what RFC 8785 section 3.2.2.2 asks for.
         serde_json::to_writer(&mut self.out, text).map_err(ser::Error::custom)
     }
 
-    fn display(&mut self, value: impl Display) -> Written {
-        use std::io::Write;
-        write!(self.out, "{value}").map_err(ser::Error::custom)
+    fn integer(&mut self, value: impl itoa::Integer) -> Written {
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        Ok(())
     }
 
     fn member(&mut self, name: Cow<'static, str>, value: &(impl Serialize + ?Sized)) -> Written {
@@ -84,9 +105,7 @@ impl Writer {
 
     /// Ends the object whose members are those from `first` on.
     fn close(&mut self, first: usize, start: usize) {
-        // RFC 8785 section 3.2.3: by UTF-16 code units
-        self.members[first..]
-            .sort_unstable_by(|a, b| a.name.encode_utf16().cmp(b.name.encode_utf16()));
+        self.members[first..].sort_unstable_by(|a, b| in_order(&a.name, &b.name));
         let mut ordered = mem::take(&mut self.scratch);
         ordered.clear();
         for member in self.members.drain(first..) {
@@ -101,6 +120,14 @@ impl Writer {
         self.out.extend_from_slice(&ordered);
         self.scratch = ordered;
     }
+}
+
+/// RFC 8785 section 3.2.3: by UTF-16 code units, which for ASCII are its bytes.
+fn in_order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a.cmp(b);
+    }
+    a.encode_utf16().cmp(b.encode_utf16())
 }
 
 /// An array that is open.
@@ -214,39 +241,40 @@ impl<'a> ser::Serializer for &'a mut Writer {
     type SerializeStructVariant = Impossible<(), NotJson>;
 
     fn serialize_bool(self, value: bool) -> Written {
-        self.display(value)
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        Ok(())
     }
 
     fn serialize_i8(self, value: i8) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_i16(self, value: i16) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_i32(self, value: i32) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_i64(self, value: i64) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_u8(self, value: u8) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_u16(self, value: u16) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_u32(self, value: u32) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_u64(self, value: u64) -> Written {
-        self.display(value)
+        self.integer(value)
     }
 
     fn serialize_f32(self, value: f32) -> Written {

@@ -205,7 +205,7 @@ impl Plant {
             return serde_json::from_slice(&response.body).map(answer).map_err(unreadable);
         }
         let body: ErrorResponse = serde_json::from_slice(&response.body).map_err(unreadable)?;
-        if body.request_id != call.request_id {
+        if *body.request_id != *call.request_id {
             return Err(format!("request_id of another request: {}", body.request_id));
         }
         Ok(Answer::Refused { code: body.error, status: Some(response.status) })

@@ -33,7 +33,7 @@ impl Runtime {
             .map_err(|error| {
                 Error::Config(format!("background thread cannot be started reason={error}"))
             })?;
-        Ok(Self(Arc::new(Inner { tokio: Some(tokio), owner: std::process::id() })))
+        Ok(Self(Arc::new(Inner { tokio: Some(tokio), owner: cycles_protocol::process::id() })))
     }
 
     /// Runs `work` so that what it spawns runs here.
@@ -67,7 +67,9 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         let tokio = match &*self.0 {
-            Inner { tokio: Some(tokio), owner } if *owner == std::process::id() => tokio,
+            Inner { tokio: Some(tokio), owner } if *owner == cycles_protocol::process::id() => {
+                tokio
+            }
             _ => {
                 return Err(Error::Config(
                     "a blocking client was made before this process was forked; make a new one here"
@@ -92,7 +94,7 @@ impl Runtime {
 impl Drop for Inner {
     fn drop(&mut self) {
         let Some(tokio) = self.tokio.take() else { return };
-        if self.owner == std::process::id() {
+        if self.owner == cycles_protocol::process::id() {
             // Unlike a plain drop, this is allowed inside an async function too.
             tokio.shutdown_background();
         } else {

@@ -41,7 +41,7 @@ pub async fn begin(
 ) -> Result<Guard, ErrorReport> {
     let estimate = request.estimate;
     let nesting = Nesting { parent, nested: request.nested };
-    let begun = client.begin_reported(request.into(), nesting).await?;
+    let begun = client.begin_reported(Arc::new(request.into()), nesting).await?;
     Ok(match begun {
         Begun::Live(guard) => Guard {
             estimate,
@@ -63,7 +63,8 @@ pub(super) struct Facts {
     estimate: Amount,
     response: Arc<ReservationCreateResponse>,
     /// `None` for a dry run.
-    trace_id: Option<String>,
+    trace_id: Option<Arc<str>>,
+    cancels: bool,
     parent_reservation_id: Option<ReservationId>,
     unseen: bool,
 }
@@ -73,7 +74,8 @@ impl Facts {
         Self {
             estimate: guard.estimate(),
             response: Arc::clone(&guard.held.response),
-            trace_id: Some(guard.trace_id().to_owned()),
+            trace_id: Some(Arc::clone(&guard.held.trace_id)),
+            cancels: guard.held.cancels(),
             parent_reservation_id: guard.parent_reservation_id().cloned(),
             unseen: guard.is_unseen(),
         }
@@ -81,7 +83,14 @@ impl Facts {
 
     fn of_dry_run(response: ReservationCreateResponse, estimate: Amount) -> Self {
         let response = Arc::new(response);
-        Self { estimate, response, trace_id: None, parent_reservation_id: None, unseen: false }
+        Self {
+            estimate,
+            response,
+            trace_id: None,
+            cancels: false,
+            parent_reservation_id: None,
+            unseen: false,
+        }
     }
 
     /// As it stood when the reservation was made.
@@ -90,6 +99,7 @@ impl Facts {
         json!({
             "reservation_id": response.reservation_id,
             "lease_lost": false,
+            "cancels": self.cancels,
             "decision": response.decision,
             "estimate": self.estimate,
             "caps": response.caps,

@@ -9,9 +9,10 @@ use super::guard::Facts;
 use super::settlement::{Member, SettlementDocument};
 use crate::client::CyclesClient;
 use crate::error::ErrorReport;
+use crate::lifecycle::Booking;
 use crate::nested::{Nesting, Parent};
 use crate::settlement::Settlement;
-use crate::stream::{Next, OnLimit, Opening, StreamOptions, StreamReservation};
+use crate::stream::{Next, OnLimit, StreamOptions, StreamReservation};
 
 /// How a stream is watched, as a document.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -82,13 +83,12 @@ pub async fn begin_stream(
     parent: Option<Parent>,
 ) -> Result<Stream, ErrorReport> {
     let nesting = Nesting { parent, nested: request.nested };
-    let request = request.into();
-    let opening = Opening { request, metrics: CyclesMetrics::default(), metadata: None };
+    let (request, booking) = (request.into(), Booking::default());
     let mut watched = StreamOptions::new().on_limit(options.on_limit);
     if let Some(amount) = options.extend_by {
         watched = watched.extend_by(amount);
     }
-    let stream = StreamReservation::begin(client, opening, watched, nesting).await?;
+    let stream = StreamReservation::begin(client, request, booking, watched, nesting).await?;
     let facts = stream.first(Facts::of);
     Ok(Stream { stream, facts })
 }

@@ -73,6 +73,17 @@ impl ErrorReport {
     pub fn internal(message: impl Into<String>) -> Self {
         Self::from(&Refusal::internal(message))
     }
+
+    /// What a panic of ours said, as a report.
+    #[must_use]
+    pub fn panicked(panic: &(dyn std::any::Any + Send)) -> Self {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("the native core panicked");
+        Self::internal(message)
+    }
 }
 
 impl From<&Refusal> for ErrorReport {

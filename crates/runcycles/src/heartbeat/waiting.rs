@@ -97,7 +97,11 @@ impl Waiting {
             // Under the lock: whoever stops it finds the entry or the task.
             let _ = task.set(runtime.spawn(keep(beat).instrument(span)).abort_handle());
         }
-        queue.looks_at = queue.due.keys().next().map_or(Duration::MAX, |place| place.0);
+        let due = queue.due.keys().next().map_or(Duration::MAX, |place| place.0);
+        // It does not look later than it meant to: calls that come and go one by
+        // one would each have to wake it.
+        let meant = Some(queue.looks_at).filter(|meant| *meant > now);
+        queue.looks_at = meant.map_or(due, |meant| meant.min(due));
         queue.looks_at
     }
 }

@@ -74,7 +74,7 @@ impl Directory {
     pub(crate) fn put(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.prepare()?;
         self.written += 1;
-        let owner = format!("{}-{:016x}", std::process::id(), self.nonce);
+        let owner = format!("{}-{:016x}", cycles_protocol::process::id(), self.nonce);
         let temporary = self.path.join(format!(".{name}.{owner}-{}.tmp", self.written));
         let written = self
             .storage

@@ -238,7 +238,11 @@ impl Writer {
     fn open_segment(&mut self) -> io::Result<Segment> {
         self.directory.prepare()?;
         let Directory { storage, path, nonce, .. } = &self.directory;
-        let file = path.join(format!("{}-{nonce:016x}{}", std::process::id(), segment::SUFFIX));
+        let file = path.join(format!(
+            "{}-{nonce:016x}{}",
+            cycles_protocol::process::id(),
+            segment::SUFFIX
+        ));
         let made = storage.make(&file)?;
         let filled = Segment::fill(made, file.clone());
         if filled.is_err() {

@@ -139,7 +139,7 @@ impl StreamReservation {
             let mut request = stream.further.clone();
             request.idempotency_key = IdempotencyKey::random();
             let (client, by) = (&stream.tally.client, request.estimate.amount);
-            let begun = client.begin_reported(request, stream.nesting.clone()).await?;
+            let begun = client.begin_reported(Arc::new(request), stream.nesting.clone()).await?;
             let Begun::Live(guard) = begun else {
                 return Err(Refusal::internal("a live reserve was answered as a dry run"));
             };

@@ -29,6 +29,27 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
     ): T = withCycles(this, options, actual, block)
 
     /**
+     * Reserves budget for a stream and watches it; see [StreamReservation].
+     *
+     * @param cost what the usage so far costs, in the estimate's unit; without it tokens cost
+     *   themselves where the unit is `TOKENS`
+     * @throws BudgetExceededError if a budget does not have the estimate; nothing must flow then
+     */
+    public suspend fun reserveStream(
+        options: CyclesOptions,
+        onLimit: OnLimit = OnLimit.FINISH,
+        extendBy: Long? = null,
+        cost: ((StreamUsage) -> Long)? = null,
+    ): StreamReservation {
+        val watched = mapOf("on_limit" to onLimit.name.lowercase(), "extend_by" to extendBy).withoutNulls()
+        val stream = native {
+            core.stream(options.json(dryRun = false), Json.write(watched), CyclesContext.current()?.parent)
+        }
+        awaitNative { stream.reserve() }
+        return StreamReservation(stream, cost)
+    }
+
+    /**
      * Asks what a guarded call would be allowed, without reserving anything.
      *
      * A denial is a [DryRunResult] too.
@@ -36,7 +57,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      * @throws CyclesError if the authority could not decide
      */
     public suspend fun dryRun(options: CyclesOptions): DryRunResult =
-        native { core.guard(options.json(dryRun = true), CyclesContext.current()?.guard) }.use { guard ->
+        native { core.guard(options.json(dryRun = true), CyclesContext.current()?.parent) }.use { guard ->
             awaitNative { guard.reserve() }
             DryRunResult(Json.readObject(native { guard.context() }))
         }

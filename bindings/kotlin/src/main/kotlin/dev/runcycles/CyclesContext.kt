@@ -1,6 +1,7 @@
 package dev.runcycles
 
 import dev.runcycles.ffi.Guard
+import dev.runcycles.ffi.Parent
 import kotlinx.coroutines.ThreadContextElement
 import kotlin.coroutines.CoroutineContext
 
@@ -12,14 +13,16 @@ import kotlin.coroutines.CoroutineContext
  * @property response the authority's whole answer
  * @property settlement how the call was settled; null until the block has ended
  */
-public class CyclesContext internal constructor(guard: Guard) {
-    private val context: Map<String, Any?> = document(guard)
+public class CyclesContext internal constructor(hold: Hold) {
+    internal constructor(guard: Guard) : this(Hold(guard::context, guard::parent))
+
+    private val context: Map<String, Any?> = document(hold)
 
     @Volatile
-    private var live: Guard? = guard
+    private var live: Hold? = hold
 
-    /** The guard, for blocks inside this one; null once it has settled. */
-    internal val guard: Guard? get() = live
+    /** This block, for those inside it; null once it has settled. */
+    internal val parent: Parent? get() = live?.let { native { it.parent() } }
 
     public val reservationId: String? = context.text("reservation_id")
     public val decision: Decision = Decision.of(context.text("decision"))
@@ -55,7 +58,10 @@ public class CyclesContext internal constructor(guard: Guard) {
         live = null
     }
 
-    private fun document(guard: Guard): Map<String, Any?> = Json.readObject(native { guard.context() })
+    private fun document(hold: Hold): Map<String, Any?> = Json.readObject(native { hold.context() })
+
+    /** What a guard and a stream of the native side have in common. */
+    internal class Hold(val context: () -> String, val parent: () -> Parent?)
 
     override fun toString(): String = "CyclesContext(reservationId=$reservationId, decision=$decision)"
 

@@ -2,6 +2,10 @@ package dev.runcycles
 
 import dev.runcycles.ffi.Guard
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.async
+import kotlinx.coroutines.coroutineScope
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.withContext
 
 /**
@@ -24,11 +28,15 @@ public suspend fun <T> withCycles(
     actual: ((T) -> Amount)? = null,
     block: suspend (CyclesContext) -> T,
 ): T = native {
-    client.core.guard(options.json(dryRun = false), CyclesContext.current()?.guard)
+    client.core.guard(options.json(dryRun = false), CyclesContext.current()?.parent)
 }.use { guard ->
     awaitNative { guard.reserve() }
     val context = CyclesContext(guard)
-    val outcome = outcome(context, block)
+    val outcome = if (native { guard.cancels() }) {
+        outcomeUnlessLost(guard, context, block)
+    } else {
+        outcome(context, block)
+    }
     context.end()
     outcome.fold(
         onSuccess = { result ->
@@ -36,10 +44,36 @@ public suspend fun <T> withCycles(
             result
         },
         onFailure = { error ->
+            if (error is LeaseLost) {
+                awaitNative { guard.abandon() }
+                throw error.report
+            }
             guard.releaseAfter(error, context)
             throw error
         },
     )
+}
+
+/** Why a block is cancelled whose lease was lost, until the error goes out. */
+private class LeaseLost(val report: CyclesError) : CancellationException(report.message)
+
+/** What the block did, cancelled when the lease is lost. */
+private suspend fun <T> outcomeUnlessLost(
+    guard: Guard,
+    context: CyclesContext,
+    block: suspend (CyclesContext) -> T,
+): Result<T> = coroutineScope {
+    val work = async(start = CoroutineStart.UNDISPATCHED) { outcome(context, block) }
+    val watch = launch {
+        work.cancel(LeaseLost(cyclesError(Json.readObject(native { guard.lost() }))))
+    }
+    try {
+        work.await()
+    } catch (lost: LeaseLost) {
+        Result.failure(lost)
+    } finally {
+        watch.cancel()
+    }
 }
 
 /** What the block did, even if its coroutine was cancelled on its way out of it. */

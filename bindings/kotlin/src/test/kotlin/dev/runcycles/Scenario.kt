@@ -68,6 +68,10 @@ private class ScenarioRun(
                 step.only("guard", "expect")
                 guard(resolve(step["guard"]).fields(), resolve(expect).fields())
             }
+            "stream" in step -> {
+                step.only("stream", "expect")
+                stream(resolve(step["stream"]).fields(), resolve(expect).fields())
+            }
             "call" in step -> {
                 step.only("call", "expect", "save")
                 call(resolve(step["call"]).fields(), resolve(expect).fields(), step["save"]?.fields() ?: emptyMap())
@@ -134,6 +138,48 @@ private class ScenarioRun(
         assertEquals(expect["raised"], raised, "raised")
         assertEquals(expect["ran"] ?: true, ran, "ran")
         expect["decision"]?.let { assertEquals(it, decision?.name, "decision") }
+    }
+
+    private suspend fun stream(stream: Fields, expect: Fields) {
+        stream.only("key", "request", "on_limit", "extend_by", "pieces", "actual", "raises", "during")
+        expect.only("pieces", "cut", "refused", "error", "raised")
+        val pieces = (stream["pieces"] as List<*>?).orEmpty().map { it as Long }
+        var flowed = 0L
+        var cut = false
+        var refused: CyclesError? = null
+        var error: CyclesError? = null
+        val opened = try {
+            client(stream["key"]).reserveStream(
+                options(stream["request"].fields()),
+                (stream["on_limit"] as String?)?.let { OnLimit.valueOf(it.uppercase()) } ?: OnLimit.FINISH,
+                stream["extend_by"] as Long?,
+            )
+        } catch (typed: CyclesError) {
+            error = typed
+            null
+        }
+        opened?.use {
+            for (tokens in pieces) {
+                val goes = try {
+                    it.proceed()
+                } catch (typed: CyclesError) {
+                    refused = typed
+                    false
+                }
+                if (!goes) break
+                it.addOutputTokens(tokens)
+                flowed += 1
+            }
+            stream["during"]?.let { during -> it.within { steps(during.list()) } }
+            (stream["actual"] as Long?)?.let(it::setActual)
+            cut = it.isCut
+            (stream["raises"] as String?)?.let { reason -> it.abort(reason) } ?: it.finish()
+        }
+        assertEquals(expect["error"], error?.code, "error; $error")
+        assertEquals(expect["refused"], refused?.code, "refused; $refused")
+        assertEquals(expect["raised"], stream["raises"], "raised")
+        assertEquals(expect["cut"] ?: false, cut, "cut")
+        assertEquals(expect["pieces"] ?: if (error == null) pieces.size.toLong() else 0L, flowed, "pieces")
     }
 
     private fun options(request: Fields): CyclesOptions {
