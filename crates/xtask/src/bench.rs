@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::build::{self, kotlin, python as python_build};
+use crate::build;
 use crate::language::Language;
 use crate::repo::{PROFILE, Repo};
 use crate::run::run_and_keep;
@@ -51,6 +51,8 @@ pub(crate) enum Subject {
     Node,
     /// A guarded call in Kotlin
     Kotlin,
+    /// A guarded call in Go
+    Go,
 }
 
 impl Subject {
@@ -60,6 +62,7 @@ impl Subject {
             Self::Python => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
+            Self::Go => Some(Language::Go),
             Self::Ledger
             | Self::Http
             | Self::Store
@@ -106,7 +109,7 @@ fn guarded_calls(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> 
     let mut rows = Vec::new();
     for language in languages {
         build::package(repo, language)?;
-        let mut command = program(repo, language)?;
+        let mut command = build::program(repo, "bench", "bench", language)?;
         command.env("BENCH_RUNS", runs.to_string()).env("BENCH_CALLS", calls.to_string());
         command.env("CYCLES_CONTRACT", "off"); // users' test servers do not check either
         let finished = run_and_keep(command.current_dir(&repo.root))?;
@@ -149,27 +152,6 @@ fn median(runs: &Value, name: &str) -> Result<f64> {
     ensure!(!values.is_empty(), "the program measured no {name}");
     values.sort_by(f64::total_cmp);
     Ok(values[values.len() / 2])
-}
-
-fn program(repo: &Repo, language: Language) -> Result<Command> {
-    Ok(match language {
-        Language::Rust => build::example(repo, "bench"),
-        Language::Python => {
-            let mut command = python_build::interpreter(repo);
-            command.arg("examples/bench/python/bench.py");
-            command
-        }
-        Language::Node => {
-            let mut command = Command::new("node");
-            command.arg("examples/bench/node/bench.mjs");
-            command
-        }
-        Language::Kotlin => {
-            let mut command = Command::new("java");
-            command.arg("-jar").arg(kotlin::example(repo, "examples/bench/kotlin")?);
-            command
-        }
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Everything is built once, by one `cargo build`; then each language's package
 //! gets its native library (`docs/adr/0003`).
 
+pub(crate) mod go;
 pub(crate) mod kotlin;
 pub(crate) mod node;
 pub(crate) mod python;
@@ -56,6 +57,33 @@ pub(crate) const OTEL: [&str; 9] = [
     "otel",
 ];
 
+/// How to start the program of `examples/FOLDER` that is written in `language`,
+/// whose file is called `file`.
+pub(crate) fn program(
+    repo: &Repo,
+    folder: &str,
+    file: &str,
+    language: Language,
+) -> Result<Command> {
+    let folder = format!("examples/{folder}/{language}");
+    let script = |interpreter: Command, ending: &str| {
+        let mut command = interpreter;
+        command.arg(repo.path(format!("{folder}/{file}.{ending}")));
+        command
+    };
+    Ok(match language {
+        Language::Rust => example(repo, file),
+        Language::Python => script(python::interpreter(repo), "py"),
+        Language::Node => script(Command::new("node"), "mjs"),
+        Language::Kotlin => {
+            let mut command = Command::new("java");
+            command.arg("-jar").arg(kotlin::example(repo, &folder)?);
+            command
+        }
+        Language::Go => go::example(repo, &folder)?,
+    })
+}
+
 /// An example of the workspace, ready to start.
 pub(crate) fn example(repo: &Repo, name: &str) -> Command {
     let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
@@ -72,6 +100,7 @@ pub(crate) fn package(repo: &Repo, language: Language) -> Result<()> {
         Language::Python => python::build(repo)?,
         Language::Node => node::build(repo)?,
         Language::Kotlin => kotlin::build(repo)?,
+        Language::Go => go::build(repo)?,
     }
     repo.packaged.borrow_mut().push(language);
     Ok(())

@@ -38,6 +38,15 @@ pub(crate) fn cargo(stdout: &str) -> Count {
         .fold(Count::default(), Count::plus)
 }
 
+/// The `---` lines of `go test -v`.
+pub(crate) fn go(stdout: &str) -> Count {
+    let ended = |how: &str| {
+        let lines = stdout.lines().filter(|line| line.trim_start().starts_with(how));
+        u32::try_from(lines.count()).unwrap_or(u32::MAX)
+    };
+    Count { passed: ended("--- PASS: "), failed: ended("--- FAIL: "), skipped: ended("--- SKIP: ") }
+}
+
 /// The closing lines of `node --test`, in its spec or its tap form.
 pub(crate) fn node(stdout: &str) -> Count {
     let last = |word: &str| {
@@ -94,6 +103,12 @@ fn before(text: &str, word: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn go_lines_are_counted_subtests_too() {
+        let text = "=== RUN   TestA\n    --- PASS: TestA/one (0.00s)\n--- PASS: TestA (0.00s)\n--- FAIL: TestB (0.10s)\n    --- SKIP: TestA/two (0.00s)\nok x\n";
+        assert_eq!(go(text), Count { passed: 2, failed: 1, skipped: 1 });
+    }
 
     #[test]
     fn cargo_results_are_summed() {

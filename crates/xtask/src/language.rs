@@ -18,11 +18,14 @@ pub(crate) enum Language {
     Node,
     /// `bindings/kotlin`
     Kotlin,
+    /// `bindings/go`, and with it `bindings/c`
+    Go,
 }
 
 impl Language {
     /// All of them, in the order they are shown.
-    pub(crate) const ALL: [Self; 4] = [Self::Rust, Self::Python, Self::Node, Self::Kotlin];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Rust, Self::Python, Self::Node, Self::Kotlin, Self::Go];
 
     /// The name in tables, scenarios and folders.
     pub(crate) fn name(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Language {
             Self::Python => "python",
             Self::Node => "node",
             Self::Kotlin => "kotlin",
+            Self::Go => "go",
         }
     }
 
@@ -45,6 +49,7 @@ impl Language {
             Self::Kotlin => {
                 major(ask("javac", &["-version"])) >= 17 && ask("mvn", &["--version"]).is_some()
             }
+            Self::Go => ask("go", &["version"]).is_some() && ask("cc", &["--version"]).is_some(),
         };
         if found {
             return None;
@@ -58,6 +63,7 @@ impl Language {
             Self::Kotlin => {
                 "install a JDK 17 or newer and Maven (Debian: openjdk-17-jdk-headless maven)"
             }
+            Self::Go => "install Go 1.23 or newer and a C compiler (go.dev/dl; Debian: gcc)",
         })
     }
 

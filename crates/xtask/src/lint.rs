@@ -8,14 +8,14 @@ mod versions;
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use crate::build::{self, cargo_in, kotlin, node, python};
+use crate::build::{self, cargo_in, go, kotlin, node, python};
 use crate::language::Language;
 use crate::readme;
 use crate::repo::{Repo, in_ci};
 use crate::report::{self, Report};
-use crate::run::run as run_command;
+use crate::run::{run as run_command, run_and_keep};
 
 /// Where Python sources are.
 pub(crate) const PYTHON: [&str; 4] = ["python", "examples", "benches/python", "tests/compat_0_5"];
@@ -71,6 +71,7 @@ const LANGUAGES: [(Language, &str, Check); 4] = [
     (Language::Python, "mypy, pyright, stubs", python_types),
     (Language::Node, "tsc", tsc),
     (Language::Kotlin, "kotlin compiles", compile_kotlin),
+    (Language::Go, "gofmt, go vet", vet_go),
 ];
 
 fn ruff(repo: &Repo) -> Result<()> {
@@ -116,6 +117,16 @@ fn compile_kotlin(repo: &Repo) -> Result<()> {
     build::workspace(repo)?;
     kotlin::generate(repo)?;
     run_command(kotlin::maven(repo, "bindings/kotlin").args(["-q", "compile"]))
+}
+
+fn vet_go(repo: &Repo) -> Result<()> {
+    let folders = ["bindings/go", "examples"];
+    let unformatted =
+        run_and_keep(Command::new("gofmt").arg("-l").args(folders).current_dir(&repo.root))?;
+    ensure!(unformatted.stdout.trim().is_empty(), "run gofmt -w on {}", unformatted.stdout);
+    build::workspace(repo)?;
+    build::package(repo, Language::Go)?;
+    run_command(go::go(repo).args(["vet", "./..."]))
 }
 
 fn ok(result: Result<()>) -> Result<bool> {

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::build::{self, kotlin, python};
+use crate::build;
 use crate::count::Count;
 use crate::demo::ledger::{Budget, Ledger};
 use crate::demo::server::Server;
@@ -70,25 +70,9 @@ fn shares(languages: usize) -> Vec<usize> {
 }
 
 fn command(repo: &Repo, language: Language) -> Result<Command> {
-    let script = |file: &str| repo.path(format!("{FOLDER}/{file}"));
-    Ok(match language {
-        Language::Rust => build::example(repo, "oversubscription"),
-        Language::Python => {
-            let mut command = python::interpreter(repo);
-            command.arg(script("python/clients.py"));
-            command
-        }
-        Language::Node => {
-            let mut command = Command::new("node");
-            command.arg(script("node/clients.mjs"));
-            command
-        }
-        Language::Kotlin => {
-            let mut command = Command::new("java");
-            command.arg("-jar").arg(kotlin::example(repo, &format!("{FOLDER}/kotlin"))?);
-            command
-        }
-    })
+    // The example's name, where cargo builds it.
+    let file = if language == Language::Rust { "oversubscription" } else { "clients" };
+    build::program(repo, "oversubscription", file, language)
 }
 
 /// The clients of one language; stopped when dropped.

@@ -12,7 +12,7 @@ use crate::repo::Repo;
 const PAGES: [&str; 5] =
     ["README.md", "docs/guarded-calls.md", "docs/node.md", "docs/python.md", "docs/testing.md"];
 
-const LANGUAGES: [&str; 5] = ["rust", "python", "js", "ts", "kotlin"];
+const LANGUAGES: [&str; 7] = ["rust", "python", "js", "ts", "kotlin", "go", "c"];
 
 /// A fenced block and the comment before it.
 struct Block<'a> {

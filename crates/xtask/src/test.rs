@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::build::{self, cargo_in, kotlin, node, python};
+use crate::build::{self, cargo_in, go, kotlin, node, python};
 use crate::contract;
 use crate::count::{self, Count};
 use crate::crash;
@@ -33,6 +33,8 @@ pub(crate) enum Suite {
     Node,
     /// `bindings/kotlin/src/test`
     Kotlin,
+    /// `bindings/go`, with the race detector
+    Go,
     /// 200,000 commands against the oracle
     Simulation,
     /// A server that is killed 20 times under load
@@ -61,6 +63,7 @@ impl Suite {
         Self::Python,
         Self::Node,
         Self::Kotlin,
+        Self::Go,
         Self::Oversubscription,
         Self::Compat,
         Self::Docs,
@@ -72,6 +75,7 @@ impl Suite {
             Self::Python => Language::Python.name(),
             Self::Node => Language::Node.name(),
             Self::Kotlin => Language::Kotlin.name(),
+            Self::Go => Language::Go.name(),
             Self::Simulation => "simulation",
             Self::Crash => "crash",
             Self::Contract => "contract",
@@ -90,6 +94,7 @@ impl Suite {
             Self::Python | Self::Contract | Self::PythonPackage => Some(Language::Python),
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
+            Self::Go => Some(Language::Go),
             Self::Simulation
             | Self::Crash
             | Self::Fuzz
@@ -181,6 +186,12 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             let _ = std::fs::remove_dir_all(&folder);
             let finished = kotlin::install_with_tests(repo)?;
             Ok((count::junit(&folder)?, finished.success))
+        }
+        Suite::Go => {
+            build::package(repo, Language::Go)?;
+            let arguments = ["test", "-race", "-count=1", "-v", "./..."];
+            let finished = run_and_keep(go::go(repo).args(arguments))?;
+            Ok((count::go(&finished.stdout), finished.success))
         }
         Suite::Simulation => simulate::count(repo),
         Suite::Crash => crash::count(repo),

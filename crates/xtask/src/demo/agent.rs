@@ -9,36 +9,17 @@ use serde_json::Value;
 
 use super::TENANT;
 use super::server::Server;
-use crate::build::{kotlin, python};
+use crate::build;
 use crate::language::Language;
 use crate::repo::Repo;
 
-const FOLDER: &str = "examples/runaway_agent";
-
 /// How to start the agent of one language.
 pub(super) fn command(repo: &Repo, language: Language) -> Result<Command> {
-    let script = |file: &str| repo.path(format!("{FOLDER}/{file}"));
-    Ok(match language {
-        Language::Rust => {
-            let program = format!("runaway-agent{}", std::env::consts::EXE_SUFFIX);
-            Command::new(repo.artifact(&program))
-        }
-        Language::Python => {
-            let mut command = python::interpreter(repo);
-            command.arg(script("python/agent.py"));
-            command
-        }
-        Language::Node => {
-            let mut command = Command::new("node");
-            command.arg(script("node/agent.mjs"));
-            command
-        }
-        Language::Kotlin => {
-            let mut command = Command::new("java");
-            command.arg("-jar").arg(kotlin::example(repo, &format!("{FOLDER}/kotlin"))?);
-            command
-        }
-    })
+    if language == Language::Rust {
+        let program = format!("runaway-agent{}", std::env::consts::EXE_SUFFIX);
+        return Ok(Command::new(repo.artifact(&program)));
+    }
+    build::program(repo, "runaway_agent", "agent", language)
 }
 
 /// What an agent says of itself in its last line.

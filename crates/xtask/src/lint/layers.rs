@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("runcycles-python", BINDING),
     ("runcycles-node", BINDING),
     ("runcycles-uniffi", BINDING),
+    ("runcycles-c", BINDING),
     ("runaway-agent", &["runcycles"]),
     (
         "cycles-bench",

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use super::examples;
-use crate::build::{self, kotlin, python};
+use crate::build;
 use crate::language::Language;
 use crate::readme;
 use crate::repo::{Repo, in_ci};
@@ -42,7 +42,7 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
 
 fn quickstart(repo: &Repo, language: Language) -> Result<bool> {
     build::package(repo, language)?;
-    prints(repo, program(repo, language)?, EXPECTED)
+    prints(repo, build::program(repo, "quickstart", "quickstart", language)?, EXPECTED)
 }
 
 /// Whether a program's last line is `expected`.
@@ -53,25 +53,4 @@ fn prints(repo: &Repo, mut command: Command, expected: &str) -> Result<bool> {
         Some(last) if last == expected => Ok(true),
         last => bail!("expected {expected:?}, not {last:?}"),
     }
-}
-
-fn program(repo: &Repo, language: Language) -> Result<Command> {
-    Ok(match language {
-        Language::Rust => build::example(repo, "quickstart"),
-        Language::Python => {
-            let mut command = python::interpreter(repo);
-            command.arg("examples/quickstart/python/quickstart.py");
-            command
-        }
-        Language::Node => {
-            let mut command = Command::new("node");
-            command.arg("examples/quickstart/node/quickstart.mjs");
-            command
-        }
-        Language::Kotlin => {
-            let mut command = Command::new("java");
-            command.arg("-jar").arg(kotlin::example(repo, "examples/quickstart/kotlin")?);
-            command
-        }
-    })
 }
