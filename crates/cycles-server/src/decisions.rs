@@ -132,8 +132,8 @@ impl Observer for Decisions {
         };
         let row = Decided {
             at_ms: self.clock.now_ms(),
-            request_id: call.request_id.clone(),
-            trace_id: call.trace_id.clone(),
+            request_id: call.request_id.to_string(),
+            trace_id: call.trace_id.to_string(),
             tenant_id: tenant_id.as_ref().to_owned(),
             operation: exchange.operation.as_str().to_owned(),
             dry_run: exchange.is_dry_run,

@@ -6,7 +6,6 @@ mod node;
 mod python;
 mod settlement;
 
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
