@@ -47,12 +47,22 @@ type Actual struct {
 	Metadata map[string]any
 }
 
-type parentKey struct{}
+// outer is a guard or a stream that calls are made inside of.
+type outer interface {
+	// parent is nil once it has settled.
+	parent() (*native.Parent, error)
+}
+
+type outerKey struct{}
 
 // inside is what calls with this context are made inside of.
-func inside(ctx context.Context) *native.Parent {
-	parent, _ := ctx.Value(parentKey{}).(*native.Parent)
-	return parent
+func inside(ctx context.Context) (*native.Parent, error) {
+	outer, ok := ctx.Value(outerKey{}).(outer)
+	if !ok {
+		return nil, nil
+	}
+	parent, err := outer.parent()
+	return parent, typed(err)
 }
 
 // Reserve holds budget. Where ctx is cancelled meanwhile, it is given back.
@@ -61,7 +71,11 @@ func (c *Client) Reserve(ctx context.Context, call Call) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := native.NewGuard(c.native, document, inside(ctx))
+	parent, err := inside(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := native.NewGuard(c.native, document, parent)
 	if err != nil {
 		return nil, typed(err)
 	}
@@ -86,12 +100,10 @@ func (g *Guard) Refresh() (Hold, error) {
 // Within is a context for the work: guarded calls made with it are inside this
 // one.
 func (g *Guard) Within(ctx context.Context) context.Context {
-	parent, err := g.native.Parent()
-	if err != nil || parent == nil {
-		return ctx
-	}
-	return context.WithValue(ctx, parentKey{}, parent)
+	return context.WithValue(ctx, outerKey{}, g)
 }
+
+func (g *Guard) parent() (*native.Parent, error) { return g.native.Parent() }
 
 // Commit charges what the work really cost and gives the rest back. A cancelled
 // ctx stops only the waiting.

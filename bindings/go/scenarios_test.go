@@ -192,11 +192,12 @@ func (s *scenario) guard(ctx context.Context, step, expect document) {
 		})
 	var refused *cycles.Error
 	var failed raised
+	var evaluated *cycles.DryRunError
 	switch {
 	case errors.As(err, &failed):
 		seen["raised"] = string(failed)
-	case errors.Is(err, cycles.ErrDryRun):
-		seen["decision"] = "ALLOW"
+	case errors.As(err, &evaluated):
+		seen["decision"] = evaluated.Hold.Decision
 	case errors.As(err, &refused):
 		seen["error"] = code(refused)
 	case err != nil:

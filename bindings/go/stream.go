@@ -63,7 +63,11 @@ func (c *Client) ReserveStream(ctx context.Context, call Call, options StreamOpt
 	if err != nil {
 		return nil, err
 	}
-	made, err := native.NewStream(c.native, document, watched, inside(ctx))
+	parent, err := inside(ctx)
+	if err != nil {
+		return nil, err
+	}
+	made, err := native.NewStream(c.native, document, watched, parent)
 	if err != nil {
 		return nil, typed(err)
 	}
@@ -100,11 +104,19 @@ func (s *Stream) SetActual(amount int64) {
 // Within is a context for the stream's work: guarded calls made with it are
 // inside it.
 func (s *Stream) Within(ctx context.Context) context.Context {
-	parent, err := s.native.Parent()
-	if err != nil || parent == nil {
-		return ctx
+	return context.WithValue(ctx, outerKey{}, s)
+}
+
+// parent tells the core what was used so far: calls inside draw from the rest.
+func (s *Stream) parent() (*native.Parent, error) {
+	usage, err := s.document()
+	if err != nil {
+		return nil, err
 	}
-	return context.WithValue(ctx, parentKey{}, parent)
+	if err := s.native.Count(usage); err != nil {
+		return nil, err
+	}
+	return s.native.Parent()
 }
 
 // Proceed says whether more output may flow; ask before each piece. Under

@@ -8,9 +8,19 @@ import (
 	"github.com/runcycles/cycles/bindings/go/internal/native"
 )
 
-// ErrDryRun is what [With] answers for a dry run that would be allowed: the work
-// did not run.
+// ErrDryRun is what errors.Is finds in the [*DryRunError] of a dry run.
 var ErrDryRun = errors.New("dry run: the work did not run")
+
+// DryRunError is what [With] answers for a dry run: the work did not run, and
+// Hold says what would have been answered.
+type DryRunError struct{ Hold Hold }
+
+func (e *DryRunError) Error() string {
+	return fmt.Sprintf("dry run: %s; the work did not run", e.Hold.Decision)
+}
+
+// Unwrap is [ErrDryRun].
+func (e *DryRunError) Unwrap() error { return ErrDryRun }
 
 // With reserves, runs work, and commits the amount that it answers, in the
 // estimate's unit.
@@ -33,7 +43,7 @@ func With[T any](
 		return none, err
 	}
 	if guard.DryRun {
-		return none, ErrDryRun
+		return none, &DryRunError{guard.Hold}
 	}
 	// Settling goes on when the caller has gone.
 	settling := context.WithoutCancel(ctx)

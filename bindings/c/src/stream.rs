@@ -125,6 +125,27 @@ unsafe fn usage(text: *const c_char) -> UsageDocument {
     text.and_then(|text| document("usage", text).ok()).unwrap_or_default()
 }
 
+/// Notes `usage` so far, for what calls inside the stream may draw, and for the
+/// case that it is freed before it says more.
+///
+/// # Safety
+/// `stream` is NULL or not freed; texts end in a zero byte; `error` is NULL or may
+/// be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cycles_stream_count(
+    stream: *const Stream,
+    usage: *const c_char,
+    error: *mut *mut c_char,
+) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        told(error, false, || {
+            reserved(&handle("stream", stream)?.held)?.count(self::usage(usage));
+            Ok(true)
+        })
+    }
+}
+
 /// Whether more output may flow, after `usage` in all: {tokens_input?,
 /// tokens_output?, actual?, cost?, metrics?, metadata?}. Ask before each piece.
 /// The task comes to {flow: continue, cut or refused, error}.

@@ -51,6 +51,12 @@ impl Stream {
         Ok(reserved(&self.held)?.as_parent().map(Parent::of))
     }
 
+    /// Notes the JSON `usage` so far, for what calls inside the stream may draw.
+    pub fn count(&self, usage: String) -> Result<(), NativeError> {
+        reserved(&self.held)?.count(read(&usage));
+        Ok(())
+    }
+
     /// Whether more output may flow after the JSON `usage` so far, as JSON.
     pub async fn proceed(&self, usage: String) -> Result<String, NativeError> {
         let held = Arc::clone(&self.held);

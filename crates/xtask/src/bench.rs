@@ -6,7 +6,6 @@ mod node;
 mod python;
 mod settlement;
 
-
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::Value;

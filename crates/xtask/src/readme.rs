@@ -9,8 +9,14 @@ use anyhow::Result;
 use crate::repo::Repo;
 
 /// The pages that show code.
-const PAGES: [&str; 5] =
-    ["README.md", "docs/guarded-calls.md", "docs/node.md", "docs/python.md", "docs/testing.md"];
+const PAGES: [&str; 6] = [
+    "README.md",
+    "bindings/go/README.md",
+    "docs/guarded-calls.md",
+    "docs/node.md",
+    "docs/python.md",
+    "docs/testing.md",
+];
 
 const LANGUAGES: [&str; 7] = ["rust", "python", "js", "ts", "kotlin", "go", "c"];
 

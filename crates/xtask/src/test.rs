@@ -54,7 +54,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,

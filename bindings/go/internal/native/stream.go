@@ -57,6 +57,16 @@ func (s *Stream) Parent() (*Parent, error) {
 	return parent(handle, report)
 }
 
+// Count notes what was used so far.
+func (s *Stream) Count(usage string) error {
+	defer runtime.KeepAlive(s)
+	given, free := text(usage)
+	defer free()
+	var report *C.char
+	C.cycles_stream_count(s.handle, given, &report)
+	return failure(report)
+}
+
 // Proceed says whether more output may flow.
 func (s *Stream) Proceed(ctx context.Context, usage string) (string, error) {
 	defer runtime.KeepAlive(s)

@@ -1,5 +1,6 @@
 package dev.runcycles
 
+import dev.runcycles.ffi.Parent
 import dev.runcycles.ffi.Stream
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.NonCancellable
@@ -55,7 +56,7 @@ public class StreamReservation internal constructor(
     private var counted = StreamUsage()
 
     /** What the authority answered to the first reservation; calls inside the stream see it too. */
-    public val context: CyclesContext = CyclesContext(CyclesContext.Hold(native::context, native::parent))
+    public val context: CyclesContext = CyclesContext(CyclesContext.Hold(native::context, ::parent))
 
     /** What has been used so far. */
     public val usage: StreamUsage get() = synchronized(lock) { counted }
@@ -144,6 +145,12 @@ public class StreamReservation internal constructor(
     override fun close() {
         if (!isSettled) runBlocking { abort("stream was closed") }
         native.close()
+    }
+
+    /** For calls inside: they draw from what the usage leaves of the hold. */
+    private fun parent(): Parent? {
+        native.count(report())
+        return native.parent()
     }
 
     private fun settled(text: String): Settlement =
