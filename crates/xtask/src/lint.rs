@@ -66,7 +66,7 @@ const RULES: [(&str, Rule); 5] = [
 ];
 
 type Check = fn(&Repo) -> Result<()>;
-const LANGUAGES: [(Language, &str, Check); 4] = [
+const LANGUAGES: [(Language, &str, Check); 5] = [
     (Language::Python, "ruff", ruff),
     (Language::Python, "mypy, pyright, stubs", python_types),
     (Language::Node, "tsc", tsc),
