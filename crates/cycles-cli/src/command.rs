@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod key;
 mod pages;
+mod replay;
 mod reservation;
 #[cfg(unix)]
 mod run;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Verify(data::Verify),
     Export(data::Export),
     Top(top::Top),
+    Replay(replay::Replay),
     Config(config::Config),
     Completions(completions::Completions),
 }
@@ -57,6 +59,7 @@ impl Command {
             Self::Verify(verify) => verify.run(),
             Self::Export(export) => export.run(),
             Self::Top(top) => wait(top.run()),
+            Self::Replay(replay) => wait(replay.run()),
             Self::Config(config) => config.run(matches, file),
             Self::Completions(completions) => completions.run(),
         }

@@ -346,7 +346,7 @@ fn tenant_of(scope: &str) -> Result<Option<String>, Failure> {
     Ok(scope::tenant(&canonical).map(str::to_owned))
 }
 
-fn table(budgets: &[BudgetLedger]) -> String {
+pub(super) fn table(budgets: &[BudgetLedger]) -> String {
     let headings = &[
         "SCOPE",
         ">ALLOCATED",

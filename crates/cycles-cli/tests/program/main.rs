@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod operations;
 mod provisioning;
+mod replay;
 mod reservations;
 mod run;
 mod serve;

@@ -105,6 +105,8 @@ async fn the_units_command_line_is_one_that_the_program_takes() {
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
     let seed = file("unit.yaml", SEED);
     let line = line.replace("/etc/cycles/seed.yaml", seed.to_str().unwrap());
+    let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let line = line.replace("/var/lib/cycles", data.path().to_str().unwrap());
     let line = line.replace("127.0.0.1:7878", "127.0.0.1:0").replace(" 2000", " 1");
     let arguments: Vec<_> = line.split(' ').skip(1).collect();
     let (child, _) = serving(&mut cycles(&arguments)).await;
