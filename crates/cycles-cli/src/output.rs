@@ -117,7 +117,7 @@ mod tests {
         table.row(["t\u{1b}[2J".to_owned(), "$10.00".to_owned()]);
         assert_eq!(
             table.render(),
-            "SCOPE          LEFT\ntenant:acme   $1.00\nt\u{fffd}[2J       $10.00\n"
+            "SCOPE          LEFT\ntenant:acme   $1.00\nt\u{fffd}[2J        $10.00\n"
         );
     }
 }
