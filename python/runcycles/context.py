@@ -246,7 +246,10 @@ class CyclesContext:
 
     def settled(self, native: _native.Settlement) -> Settlement:
         """Notes how the call was settled, and logs where it was not."""
-        settlement = self.settlement = Settlement.from_native(native)
+        settlement = Settlement.from_native(native)
+        if self.settlement is not None and settlement.outcome == "already_settled":
+            return settlement
+        self.settlement = settlement
         if native.has_error or native.outcome in _UNSETTLED:
             _logger.warning(
                 "the call is not settled as usual outcome=%s reservation_id=%s error=%s",

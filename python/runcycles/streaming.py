@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from runcycles import _native
 from runcycles.context import CyclesContext, Settlement, activate, current_guard, deactivate, reason
 from runcycles.enums import CommitOveragePolicy, Decision
-from runcycles.exceptions import CyclesError
+from runcycles.exceptions import CyclesError, CyclesValidationError
 from runcycles.leases import LeaseWatch
 from runcycles.options import Nested, amount_document, present, to_json
 
@@ -86,7 +86,11 @@ class _Stream:
     ) -> None:
         """See `client.stream_reservation`."""
         self._client = client._native
-        amount = amount_document("estimate", estimate, "the estimate's unit")
+        if not hasattr(estimate, "unit"):
+            raise CyclesValidationError(
+                f"estimate must be an Amount, such as usd('0.02') or Amount.tokens(500) value={estimate!r}"
+            )
+        amount = amount_document("estimate", estimate, str(estimate.unit))
         if extend_by is not None:
             extend_by = amount_document("extend_by", extend_by, amount["unit"])["amount"]
         request = {

@@ -46,6 +46,8 @@ async def test_async_blocks(server: TestServer, transport: str) -> None:
     async with client.reserve(100, **CALL) as held:
         assert (await held.commit(1)).outcome == "committed"
         assert (await held.release()).outcome == "already_settled"
+    assert held.settlement is not None
+    assert held.settlement.outcome == "committed", "the first counts"
     assert balance(server) == (959, 0, 41)
 
 
