@@ -32,7 +32,7 @@ pub(super) fn run(repo: &Repo, calls: u32) -> Result<()> {
         "\ndurable guarded calls against one `cycles serve`, {calls} calls each, profile {PROFILE}"
     );
     println!(
-        "{:8} {:>9} {:>7} {:>12} {:>9} {:>11} {:>8}",
+        "{:12} {:>9} {:>7} {:>12} {:>9} {:>11} {:>8}",
         "way", "in flight", "package", "CPU µs/call", "calls/s", "lag p99 ms", "ms"
     );
     for row in theirs.iter().chain(&ours) {
@@ -40,7 +40,7 @@ pub(super) fn run(repo: &Repo, calls: u32) -> Result<()> {
             |name: &str| row[name].as_f64().map_or_else(|| "-".to_owned(), |n| n.to_string());
         let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
         println!(
-            "{:8} {:>9} {:>7} {:>12} {:>9} {:>11} {:>8}",
+            "{:12} {:>9} {:>7} {:>12} {:>9} {:>11} {:>8}",
             text("way"),
             cell("in_flight"),
             text("package"),
