@@ -13,8 +13,9 @@ use crate::count::{self, Count};
 use crate::repo::{PROFILE, Repo};
 use crate::run::{run, run_and_keep};
 
-/// What users of the registry download at most.
-const MAX_WHEEL_BYTES: u64 = 6_000_000;
+/// What the wheel of the profile `ci`, which has symbols and no LTO, may be at most. The
+/// release's own has another limit, which its workflow checks.
+const MAX_WHEEL_BYTES: u64 = 9_000_000;
 
 /// Of the installed sdist; the wheel runs everything.
 const SDIST_TESTS: [&str; 3] =
