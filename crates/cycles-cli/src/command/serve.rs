@@ -214,7 +214,16 @@ impl Serve {
     }
 
     fn tls(&self) -> Result<Option<TlsIdentity>, Failure> {
-        let (Some(cert), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
+        let (cert, key) = match (&self.tls_cert, &self.tls_key) {
+            (Some(cert), Some(key)) => (cert, key),
+            (None, None) => return Ok(None),
+            // A settings file may have one of them, which clap does not mind.
+            _ => {
+                return Err(Failure::Usage(
+                    "tls_cert and tls_key go together; set both, or neither".to_owned(),
+                ));
+            }
+        };
         let read = |option: &str, path: &Path| {
             std::fs::read(path).map_err(|error| {
                 Failure::Usage(format!("{option} {} cannot be read: {error}", path.display()))

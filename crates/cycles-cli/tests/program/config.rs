@@ -70,6 +70,10 @@ async fn wrong_files_and_keys_are_named() {
         assert_eq!(code, Some(2), "{name}: {stderr}");
         assert!(stderr.contains(says) && stderr.contains(name), "{name}: {stderr}");
     }
+    let half = file("half-tls.yaml", "serve: {listen: '127.0.0.1:0', tls_cert: /cert.pem}\n");
+    let (code, stdout, stderr) = ended(cycles(&["serve"]).env("CYCLES_CONFIG", &half)).await;
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "it does not serve in the clear: {stderr}");
+    assert!(stderr.contains("tls_key"), "{stderr}");
     let (code, _, stderr) = ended(cycles(&["config"]).env("CYCLES_CONFIG", "/no/such.yaml")).await;
     assert_eq!(code, Some(2));
     assert!(stderr.contains("/no/such.yaml"), "{stderr}");
