@@ -345,6 +345,14 @@ char *cycles_stream_context(const cycles_stream *stream, char **error);
 // As [`cycles_stream_context`].
 cycles_parent *cycles_stream_parent(const cycles_stream *stream, char **error);
 
+// Notes `usage` so far, for what calls inside the stream may draw, and for the
+// case that it is freed before it says more.
+//
+// # Safety
+// `stream` is NULL or not freed; texts end in a zero byte; `error` is NULL or may
+// be written to.
+bool cycles_stream_count(const cycles_stream *stream, const char *usage, char **error);
+
 // Whether more output may flow, after `usage` in all: {tokens_input?,
 // tokens_output?, actual?, cost?, metrics?, metadata?}. Ask before each piece.
 // The task comes to {flow: continue, cut or refused, error}.
