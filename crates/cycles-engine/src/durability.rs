@@ -49,8 +49,11 @@ impl Engine {
         engine.restore(store.as_ref()).map_err(|error| refused(&error))?;
         let is_new = engine.tenants().is_empty();
         if is_new {
+            // A start that fails halfway leaves nothing behind, whatever ends it.
+            store.hold(true);
             let (applied, number) = seen::by(|| engine.apply(seed));
             applied?;
+            store.hold(false);
             store.settled_now(number).map_err(|error| refused(&error))?;
         }
         Ok((engine, is_new))

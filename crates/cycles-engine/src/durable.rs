@@ -105,6 +105,10 @@ pub trait DurableStore: Debug + Send + Sync + 'static {
     /// nothing once the store has failed.
     fn append(&self, changes: Changes) -> u64;
 
+    /// While it is held, nothing that is taken is written; then all of it at once,
+    /// or nothing, where it is dropped before.
+    fn hold(&self, held: bool);
+
     /// Everything up to this number is durable.
     fn durable(&self) -> u64;
 

@@ -199,6 +199,10 @@ impl DurableStore for SqliteStore {
         self.shared.append(changes)
     }
 
+    fn hold(&self, held: bool) {
+        self.shared.hold(held);
+    }
+
     fn durable(&self) -> u64 {
         self.shared.durable()
     }

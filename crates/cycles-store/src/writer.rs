@@ -26,6 +26,8 @@ struct Queue {
     /// Times of a tidy that was asked for: now, and before when what has ended.
     tidy: Option<(i64, i64)>,
     stop: bool,
+    /// Nothing is written now.
+    held: bool,
 }
 
 /// One transaction's.
@@ -87,6 +89,11 @@ impl Shared {
         }
     }
 
+    pub(crate) fn hold(&self, held: bool) {
+        self.queue.lock().held = held;
+        self.more.notify_one();
+    }
+
     pub(crate) fn tidy(&self, now: i64, ended_before: i64) {
         self.queue.lock().tidy = Some((now, ended_before));
         self.more.notify_one();
@@ -146,7 +153,8 @@ impl Shared {
     fn next(&self) -> Option<Work> {
         let mut queue = self.queue.lock();
         loop {
-            if !queue.batch.is_empty() || queue.tidy.is_some() {
+            let has_work = !queue.batch.is_empty() || queue.tidy.is_some();
+            if has_work && !queue.held {
                 let batch = std::mem::take(&mut queue.batch);
                 return Some(Work { batch, last: queue.appended, tidy: queue.tidy.take() });
             }

@@ -4,7 +4,7 @@ use std::fs;
 
 use cycles_store::SqliteStore;
 
-use crate::fixture::Plant;
+use crate::fixture::{Plant, SEED, open};
 
 fn refusal(path: &std::path::Path) -> String {
     SqliteStore::open(path).unwrap_err().to_string()
@@ -69,4 +69,15 @@ fn a_missing_directory_is_made_for_nobody_else() {
     drop(SqliteStore::open(&new).unwrap());
     let mode = fs::metadata(&new).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn a_seed_that_cannot_be_used_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = &Plant::new().clock;
+    let wrong = SEED.replace("scope: 'tenant:globex'", "scope: 'globex'");
+    let refusal = open(directory.path(), &wrong, clock).unwrap_err().to_string();
+    assert!(refusal.contains("budgets[3]"), "{refusal}");
+    let (_, is_new) = open(directory.path(), SEED, clock).unwrap();
+    assert!(is_new, "the seed is used once it is right");
 }
