@@ -135,8 +135,34 @@ fn audit(connection: &Connection) -> Result<Vec<AuditRow>> {
     Ok(rows)
 }
 
+/// Rows that are handed over at once.
+const CHUNK: usize = 1_000;
+
+/// Open reservations with the position of their tenant.
+pub(crate) type OpenRows = Vec<(usize, Uuid, Record)>;
+
+/// Sends every open reservation, in chunks, until nobody takes them.
+pub(crate) fn open_chunks(
+    connection: &Connection,
+    chunks: &std::sync::mpsc::SyncSender<OpenRows>,
+) -> Result<()> {
+    let mut chunk = OpenRows::with_capacity(CHUNK);
+    for (position, tenant) in tenant_numbers(connection)?.into_iter().enumerate() {
+        open_reservations(connection, tenant, &mut |id, record| {
+            chunk.push((position, id, record));
+            if chunk.len() == CHUNK {
+                let full = std::mem::replace(&mut chunk, OpenRows::with_capacity(CHUNK));
+                // Whoever asked is gone only where it panicked.
+                _ = chunks.send(full);
+            }
+        })?;
+    }
+    _ = chunks.send(chunk);
+    Ok(())
+}
+
 /// Hands over every open reservation of one tenant.
-pub(crate) fn open_reservations(
+fn open_reservations(
     connection: &Connection,
     tenant: i64,
     each: &mut dyn FnMut(Uuid, Record),

@@ -27,6 +27,9 @@ use crate::sums::{self, Found, Sums};
 use crate::writer::{Shared, Writer};
 use crate::{StoreError, list, reader};
 
+/// Chunks of rows that a start reads ahead.
+const CHUNKS: usize = 8;
+
 /// Keeps a ledger in a directory that this process, and no other, has.
 ///
 /// Dropping it writes what was taken, and leaves no log behind.
@@ -228,13 +231,15 @@ impl DurableStore for SqliteStore {
     }
 
     fn open_reservations(&self, each: &mut dyn FnMut(usize, Uuid, Record)) -> Result<(), Error> {
-        self.look_up(|connection| {
-            let numbers = reader::tenant_numbers(connection)?;
-            for (position, number) in numbers.into_iter().enumerate() {
-                let each = &mut |id, record| each(position, id, record);
-                reader::open_reservations(connection, number, each)?;
+        // Reading rows costs as much as putting them where they belong.
+        std::thread::scope(|scope| {
+            let (sender, chunks) = std::sync::mpsc::sync_channel(CHUNKS);
+            let reader = scope
+                .spawn(move || self.look_up(|connection| reader::open_chunks(connection, &sender)));
+            for (position, id, record) in chunks.into_iter().flatten() {
+                each(position, id, record);
             }
-            Ok(())
+            reader.join().unwrap_or_else(|_| Err(unavailable("the ledger could not be read")))
         })
     }
 
