@@ -54,7 +54,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,
@@ -66,6 +66,7 @@ impl Suite {
         Self::Go,
         Self::Oversubscription,
         Self::Compat,
+        Self::PythonPackage,
         Self::Docs,
     ];
 
