@@ -88,6 +88,7 @@ impl Writer {
         serde_json::to_writer(&mut self.out, text).map_err(ser::Error::custom)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the last word of a serializer's methods")]
     fn integer(&mut self, value: impl itoa::Integer) -> Written {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         Ok(())
