@@ -29,5 +29,8 @@ class Fixture(transport: Transport, config: CyclesConfig = CyclesConfig()) : Aut
     }
 }
 
-fun onServer(transport: Transport, test: suspend CoroutineScope.(Fixture) -> Unit): Unit =
-    Fixture(transport).use { fixture -> runBlocking { test(fixture) } }
+fun onServer(
+    transport: Transport,
+    config: CyclesConfig = CyclesConfig(),
+    test: suspend CoroutineScope.(Fixture) -> Unit,
+): Unit = Fixture(transport, config).use { fixture -> runBlocking { test(fixture) } }
