@@ -5,6 +5,7 @@
 //! what is done with them is written in [`runcycles::document`].
 
 #![expect(unsafe_code, reason = "a C ABI is pointers and unmangled names")]
+#![expect(clippy::doc_markdown, reason = "the comments are those of a C header")]
 
 pub mod amount;
 pub mod client;

@@ -88,10 +88,8 @@ impl Writer {
         serde_json::to_writer(&mut self.out, text).map_err(ser::Error::custom)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the last word of a serializer's methods")]
-    fn integer(&mut self, value: impl itoa::Integer) -> Written {
+    fn integer(&mut self, value: impl itoa::Integer) {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        Ok(())
     }
 
     fn member(&mut self, name: Cow<'static, str>, value: &(impl Serialize + ?Sized)) -> Written {
@@ -247,35 +245,43 @@ impl<'a> ser::Serializer for &'a mut Writer {
     }
 
     fn serialize_i8(self, value: i8) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_i16(self, value: i16) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_i32(self, value: i32) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_i64(self, value: i64) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_u8(self, value: u8) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_u16(self, value: u16) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_u32(self, value: u32) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_u64(self, value: u64) -> Written {
-        self.integer(value)
+        self.integer(value);
+        Ok(())
     }
 
     fn serialize_f32(self, value: f32) -> Written {
