@@ -41,7 +41,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// One dollar, four languages, exactly one hundred calls
+    /// One dollar, five languages, exactly one hundred calls
     Demo,
     /// Run all tests, or those of the named suites
     Test { suites: Vec<Suite> },
