@@ -159,14 +159,8 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError { address, source })
 }
 
-#[cfg(feature = "tls")]
 const fn scheme(tls: &listener::Tls) -> &'static str {
     if tls.is_some() { "https" } else { "http" }
-}
-
-#[cfg(not(feature = "tls"))]
-const fn scheme((): &listener::Tls) -> &'static str {
-    "http"
 }
 
 /// Where a client on this machine finds `listener`.

@@ -63,7 +63,12 @@ async fn accept(
 pub(crate) type Tls = Option<crate::TlsIdentity>;
 /// What connections speak below HTTP: nothing.
 #[cfg(not(feature = "tls"))]
-pub(crate) type Tls = ();
+pub(crate) type Tls = Option<NoIdentity>;
+
+/// There is none without the feature `tls`.
+#[cfg(not(feature = "tls"))]
+#[derive(Debug, Clone)]
+pub(crate) enum NoIdentity {}
 
 async fn connection(
     stream: TcpStream,
@@ -90,7 +95,7 @@ async fn connection(
         return;
     }
     #[cfg(not(feature = "tls"))]
-    let () = tls;
+    let None = tls;
     exchange(stream, app, stop).await;
 }
 
