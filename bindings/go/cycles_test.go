@@ -342,3 +342,26 @@ func residentKB(t *testing.T) int {
 	}
 	return pages * os.Getpagesize() / 1024
 }
+
+func TestAServerOfWhichOnlyTheAddressIsKeptGoesOn(t *testing.T) {
+	address := func() string {
+		server, err := cyclestest.NewServer(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return server.BaseURL()
+	}()
+	client, err := cycles.New(cycles.Config{BaseURL: address, APIKey: "cyc_test_acme", NoJournal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		runtime.GC()
+		if _, err := cycles.With(context.Background(), client, tokens(1), free); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := client.Close(context.Background(), time.Second); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -117,6 +117,11 @@ func (g *Guard) CommitEstimate(ctx context.Context) (*Settlement, error) {
 }
 
 func (g *Guard) commit(ctx context.Context, amount *int64, actual Actual) (*Settlement, error) {
+	return settlement(g.book(ctx, amount, actual))
+}
+
+// book answers how the settlement stands, as JSON.
+func (g *Guard) book(ctx context.Context, amount *int64, actual Actual) (string, error) {
 	report := struct {
 		Actual   *Amount        `json:"actual,omitempty"`
 		Metrics  *Metrics       `json:"metrics,omitempty"`
@@ -130,10 +135,10 @@ func (g *Guard) commit(ctx context.Context, amount *int64, actual Actual) (*Sett
 		// The work has run: metadata that does not encode must not keep it from being booked.
 		report.Metadata, report.Metrics = nil, nil
 		if document, err = encoded("actual", report); err != nil {
-			return nil, err
+			return "", err
 		}
 	}
-	return settlement(g.native.Commit(ctx, document))
+	return g.native.Commit(ctx, document)
 }
 
 // Release gives everything back.

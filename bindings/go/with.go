@@ -60,7 +60,7 @@ func With[T any](
 	var loss *Error
 	switch {
 	case err == nil:
-		guard.Commit(settling, Actual{Amount: actual})
+		guard.book(settling, &actual, Actual{})
 		return value, nil
 	case errors.As(context.Cause(working), &loss) && ctx.Err() == nil:
 		guard.native.Abandon(settling)
