@@ -76,7 +76,7 @@ class NoReaders(asyncio.SelectorEventLoop):
 
     def _close_self_pipe(self) -> None:
         self.own = True
-        super()._close_self_pipe()  # type: ignore[misc]
+        super()._close_self_pipe()
 
 
 def test_loops_without_readers_are_woken_by_a_thread(server: TestServer) -> None:

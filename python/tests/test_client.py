@@ -55,7 +55,7 @@ def test_a_reservation_from_beginning_to_end(server: TestServer, transport: Any)
         assert detail.committed == Amount.tokens(60)
         listed = ReservationListResponse.model_validate(client.list_reservations(tenant="acme").body)
         assert [row.reservation_id for row in listed.reservations] == [id]
-        assert client.get_balances(tenant="acme").body["balances"][0]["remaining"]["amount"] == 940  # type: ignore[index]
+        assert client.get_balances(tenant="acme").body["balances"][0]["remaining"]["amount"] == 940
     assert balance(server) == (940, 0, 60)
 
 
@@ -152,7 +152,7 @@ def test_timeouts_are_seconds(seconds: Any) -> None:
         (CyclesConfig("localhost:7878", "k"), "http://"),
         (CyclesConfig("http://localhost", "k", tenant="a b"), "tenant"),
         (CyclesConfig("http://localhost", "k", retry_multiplier=0.5), "retry_multiplier"),
-        (CyclesConfig("http://localhost", "k", retry_max_attempts="x"), "retry_max_attempts|string"),  # type: ignore[arg-type]
+        (CyclesConfig("http://localhost", "k", retry_max_attempts="x"), "retry_max_attempts|string"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -259,7 +259,7 @@ def test_a_test_server_names_what_it_lacks(server: TestServer) -> None:
     with pytest.raises(CyclesConfigError, match="no such key"):
         server.client("nobody")
     with pytest.raises(CyclesConfigError, match="http or local"):
-        server.client(transport="carrier pigeon")  # type: ignore[arg-type]
+        server.client(transport="carrier pigeon")
     with pytest.raises(CyclesValidationError, match="not an operation"):
         server.count("fly")
     with pytest.raises(TimeoutError, match="operation=commit expected=1 seen=0"):

@@ -359,7 +359,7 @@ async def test_async_callables_are_recognised(server: TestServer) -> None:
         return text
 
     guarded = cycles(10, **CALL, client=server.async_client())
-    assert await guarded(Work())() == "object"  # type: ignore[arg-type]
+    assert await guarded(Work())() == "object"
     assert await guarded(functools.partial(partial, "partial"))() == "partial"
 
 

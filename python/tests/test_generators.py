@@ -64,7 +64,7 @@ def test_closed_and_abandoned_ones_commit_what_they_yielded(server: TestServer) 
     split = words(server.client())
     closed = split("one three")
     next(closed)
-    closed.close()  # type: ignore[attr-defined]
+    closed.close()
     assert balance(server) == (997, 0, 3)
     for _ in split("four"):
         break  # the generator is abandoned

@@ -54,7 +54,7 @@ def test_amounts_are_int64(amount: Any) -> None:
     with pytest.raises(ValidationError):
         Amount.tokens(amount)
     assert Amount.tokens(2**63 - 1).amount == 2**63 - 1
-    assert Amount.tokens(5.0).amount == Amount.tokens("5").amount == 5  # type: ignore[arg-type]
+    assert Amount.tokens(5.0).amount == Amount.tokens("5").amount == 5
     assert SignedAmount(unit="TOKENS", amount=-5).amount == -5
 
 

@@ -83,7 +83,7 @@ def test_a_refused_block_does_not_run(server: TestServer) -> None:
     with pytest.raises(BudgetExceededError), server.client().reserve(1001, **CALL):
         raise AssertionError("ran")
     with pytest.raises(CyclesValidationError, match=r"int number of TOKENS.*math\.ceil"):
-        server.client().reserve(1.5, **CALL)  # type: ignore[arg-type]
+        server.client().reserve(1.5, **CALL)
     with pytest.raises(RuntimeError, match="enter the `with` block first"):
         server.client().reserve(1, **CALL).commit()
 
@@ -101,7 +101,7 @@ def test_a_client_of_the_wrong_kind_is_named_at_decoration(server: TestServer, i
     with pytest.raises(CyclesTypeError, match=r"pass one made with (Async)?CyclesClient.*as_(a)?sync\(\)"):
         guarded(function)
     with pytest.raises(TypeError, match="must be a CyclesClient"):
-        cycles(10, client=object())(function)  # type: ignore[arg-type]
+        cycles(10, client=object())(function)
 
 
 async def test_both_kinds_may_share_one_authority() -> None:
@@ -158,7 +158,7 @@ def test_an_estimate_that_raises_or_is_async_says_so(server: TestServer) -> None
         cycles(lambda: 1 // 0, **CALL, client=server.client())(work)()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(CyclesValidationError, match="must not be async"):
-        cycles(later, **CALL, client=server.client())(work)()  # type: ignore[arg-type]
+        cycles(later, **CALL, client=server.client())(work)()
     with pytest.raises(CyclesValidationError, match="agent raised KeyError"):
         cycles(1, **{**CALL, "agent": lambda: {}["name"]}, client=server.client())(work)()
     assert server.count("create_reservation") == 0

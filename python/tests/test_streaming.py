@@ -160,11 +160,11 @@ def test_a_commit_failure_is_told_and_raised_when_asked_for(server: TestServer) 
 def test_bad_options_are_named(server: TestServer) -> None:
     client = server.client()
     with pytest.raises(CyclesValidationError, match=r"extend_by must be an int.*math\.ceil"):
-        client.stream_reservation(**STREAM, extend_by=1.5)  # type: ignore[arg-type]
+        client.stream_reservation(**STREAM, extend_by=1.5)
     with pytest.raises(CyclesValidationError, match=r"estimate must be an Amount, such as usd"):
         client.stream_reservation(**{**STREAM, "estimate": 5})
     with pytest.raises(CyclesValidationError, match="stop"):
-        client.stream_reservation(**STREAM, on_limit="stop").__enter__()  # type: ignore[arg-type]
+        client.stream_reservation(**STREAM, on_limit="stop").__enter__()
     stream = client.stream_reservation(**STREAM)
     with pytest.raises(RuntimeError, match="not available outside"):
         _ = stream.reservation_id
