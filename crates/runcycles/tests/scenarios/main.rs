@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod expect;
+mod script;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,85 +22,15 @@ use futures_util::future::BoxFuture;
 use libtest_mimic::Trial;
 use runcycles::document::{self, GuardRequest};
 use runcycles::{
-    Begun, CyclesClient, Error, Flow, Nested, OnLimit, StreamOptions, WithCyclesConfig, with_cycles,
+    Begun, CyclesClient, Error, Flow, Nested, StreamOptions, WithCyclesConfig, with_cycles,
 };
-use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use expect::{compare, contains};
+use script::{CallStep, GuardStep, Scenario, Step, StreamStep};
 
 /// Real time for what the clock does not drive.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Scenario {
-    id: String,
-    title: String,
-    seed: Value,
-    steps: Vec<Step>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    guard: Option<GuardStep>,
-    stream: Option<StreamStep>,
-    call: Option<CallStep>,
-    #[serde(default)]
-    expect: Map<String, Value>,
-    #[serde(default)]
-    save: BTreeMap<String, String>,
-    advance_ms: Option<u64>,
-    wait_for: Option<WaitStep>,
-    fault: Option<Value>,
-    wait_for_faults: Option<String>,
-    budgets: Option<Vec<Map<String, Value>>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GuardStep {
-    key: Option<String>,
-    request: Value,
-    actual: Option<i64>,
-    raises: Option<String>,
-    #[serde(default)]
-    during: Vec<Step>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StreamStep {
-    key: Option<String>,
-    request: Value,
-    #[serde(default)]
-    on_limit: OnLimit,
-    extend_by: Option<i64>,
-    /// Output tokens of each piece that its source has.
-    #[serde(default)]
-    pieces: Vec<i64>,
-    actual: Option<i64>,
-    raises: Option<String>,
-    #[serde(default)]
-    during: Vec<Step>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CallStep {
-    key: Option<String>,
-    operation: String,
-    reservation_id: Option<String>,
-    #[serde(default)]
-    query: BTreeMap<String, Value>,
-    body: Option<Value>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WaitStep {
-    operation: String,
-    count: usize,
-}
 
 /// One run of one scenario.
 struct Run {
@@ -404,39 +337,6 @@ fn config(request: &ReservationCreateRequest, nested: Option<Nested>) -> WithCyc
     nested.into_iter().fold(config, WithCyclesConfig::nested)
 }
 
-/// Whether what was seen is what a step expects, or `usual` where it does not
-/// say; errors are unexpected unless it says.
-fn compare(
-    seen: &Map<String, Value>,
-    expect: &Map<String, Value>,
-    usual: &[(&str, Value)],
-    also: &[&str],
-) -> Result<(), String> {
-    for outcome in ["error", "raised", "refused"] {
-        if !expect.contains_key(outcome) && seen.contains_key(outcome) {
-            return Err(format!("unexpected {outcome}: {}", seen[outcome]));
-        }
-    }
-    let mut expect = expect.clone();
-    for (name, value) in usual {
-        expect.entry(*name).or_insert(value.clone());
-    }
-    for (name, value) in &expect {
-        let known = |known: &str| known == name;
-        let is_usual = usual.iter().any(|(usual, _)| known(usual));
-        if !is_usual
-            && !also.iter().copied().any(known)
-            && !["error", "raised"].into_iter().any(known)
-        {
-            return Err(format!("unknown expectation {name}"));
-        }
-        if seen.get(name) != Some(value) {
-            return Err(format!("{name}: expected {value}, saw {:?}", seen.get(name)));
-        }
-    }
-    Ok(())
-}
-
 fn operation(name: &str) -> Result<Operation, String> {
     Operation::parse(name).ok_or_else(|| format!("unknown operation {name}"))
 }
@@ -445,24 +345,5 @@ fn code(error: &Error) -> String {
     match error {
         Error::Validation(_) => "VALIDATION".to_owned(),
         _ => error.error_code().map_or_else(|| error.to_string(), |code| code.to_string()),
-    }
-}
-
-/// Whether `seen` has everything that `expected` has.
-fn contains(seen: &Value, expected: &Value, place: &str) -> Result<(), String> {
-    match (seen, expected) {
-        (Value::Object(seen), Value::Object(expected)) => {
-            expected.iter().try_for_each(|(name, value)| {
-                let place = format!("{place}.{name}");
-                contains(seen.get(name).ok_or_else(|| format!("{place}: missing"))?, value, &place)
-            })
-        }
-        (Value::Array(seen), Value::Array(expected)) if seen.len() == expected.len() => {
-            seen.iter().zip(expected).enumerate().try_for_each(|(index, (seen, expected))| {
-                contains(seen, expected, &format!("{place}[{index}]"))
-            })
-        }
-        _ if seen == expected => Ok(()),
-        _ => Err(format!("{place}: expected {expected}, saw {seen}")),
     }
 }
