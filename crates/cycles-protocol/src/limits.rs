@@ -55,9 +55,9 @@ pub const ANSWER_USUAL: usize = 1_536;
 /// Most values of one filter of the audit log. governance spec: `listAuditLogs`
 pub const AUDIT_LIST_MAX: usize = 25;
 /// Longest text searched for in the audit log. governance spec: `listAuditLogs`
-pub const AUDIT_SEARCH_MAX: usize = 128;
-/// Largest page of the audit log. semantics 1.3
-pub const AUDIT_PAGE_MAX: usize = 100;
+pub const ADMIN_SEARCH_MAX: usize = 128;
+/// Largest page of the governance plane. semantics 1.3
+pub const ADMIN_PAGE_MAX: usize = 100;
 
 /// Whether a subject level's value is legal: `^[a-zA-Z0-9_.-]+$`, at most 128.
 #[must_use]

@@ -312,7 +312,7 @@ fn limit(value: &str) -> Result<usize, Error> {
     })
 }
 
-fn boolean(name: &str, value: &str) -> Result<bool, Error> {
+pub(crate) fn boolean(name: &str, value: &str) -> Result<bool, Error> {
     match value {
         "true" => Ok(true),
         "false" | "" => Ok(false),
@@ -320,7 +320,12 @@ fn boolean(name: &str, value: &str) -> Result<bool, Error> {
     }
 }
 
-fn known<T: PartialEq + Copy>(name: &str, text: &str, value: T, unknown: T) -> Result<T, Error> {
+pub(crate) fn known<T: PartialEq + Copy>(
+    name: &str,
+    text: &str,
+    value: T,
+    unknown: T,
+) -> Result<T, Error> {
     if value == unknown {
         return Err(invalid(format!(
             "value is not one that the spec names parameter={name} value={text:?}"
@@ -342,7 +347,7 @@ pub(crate) fn time(name: &str, value: &str) -> Result<Option<i64>, Error> {
     Ok(Some(time.as_millisecond()))
 }
 
-fn invalid(message: String) -> Error {
+pub(crate) fn invalid(message: String) -> Error {
     Error::new(ErrorCode::InvalidRequest, message)
 }
 

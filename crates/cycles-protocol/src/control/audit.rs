@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Error, ErrorCode};
-use crate::query::{self, Window};
+use crate::query::{self, Window, invalid};
 use crate::{Action, Amount, JsonMap, Subject, limits};
 
 /// One thing that an operator did.
@@ -221,23 +221,19 @@ fn statuses(
     }
 }
 
-fn search(value: &str) -> Result<String, Error> {
-    if value.chars().count() > limits::AUDIT_SEARCH_MAX {
-        let max = limits::AUDIT_SEARCH_MAX;
+pub(super) fn search(value: &str) -> Result<String, Error> {
+    if value.chars().count() > limits::ADMIN_SEARCH_MAX {
+        let max = limits::ADMIN_SEARCH_MAX;
         return Err(invalid(format!("must have at most {max} characters parameter=search")));
     }
     Ok(value.to_owned())
 }
 
-fn limit(value: &str) -> Result<usize, Error> {
+pub(super) fn limit(value: &str) -> Result<usize, Error> {
     // semantics 1.3: the governance plane's limits are clamped
     let limit: usize =
         value.parse().map_err(|_| invalid("must be a number parameter=limit".to_owned()))?;
-    Ok(limit.clamp(1, limits::AUDIT_PAGE_MAX))
-}
-
-fn invalid(message: String) -> Error {
-    Error::new(ErrorCode::InvalidRequest, message)
+    Ok(limit.clamp(1, limits::ADMIN_PAGE_MAX))
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::{limit, search};
 use super::{ApiKey, ApiKeyStatus, BudgetLedger, BudgetStatus, Tenant, TenantStatus};
-use crate::error::{Error, ErrorCode};
-use crate::{Unit, limits};
+use crate::Unit;
+use crate::error::Error;
+use crate::query::{boolean, invalid, known};
 
 type Pairs = [(String, String)];
 
@@ -21,7 +23,7 @@ pub struct TenantListParams {
     pub parent_tenant_id: Option<String>,
     /// Part of id or name; case does not matter.
     pub search: Option<String>,
-    /// Page size, 1 to 200; 50 unless set.
+    /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
     pub cursor: Option<String>,
@@ -37,7 +39,7 @@ pub struct ApiKeyListParams {
     pub status: Option<ApiKeyStatus>,
     /// Part of id, name or tenant; case does not matter.
     pub search: Option<String>,
-    /// Page size, 1 to 200; 50 unless set.
+    /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
     pub cursor: Option<String>,
@@ -63,7 +65,7 @@ pub struct BudgetListParams {
     pub search: Option<String>,
     /// Only what a key with this filter may see; not part of a query.
     pub scope_filter: Vec<String>,
-    /// Page size, 1 to 200; 50 unless set.
+    /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
     pub cursor: Option<String>,
@@ -109,11 +111,15 @@ impl TenantListParams {
         for (name, value) in once(query)? {
             match name {
                 "status" => {
-                    params.status =
-                        Some(known(name, TenantStatus::parse(value), TenantStatus::Unknown)?);
+                    params.status = Some(known(
+                        name,
+                        value,
+                        TenantStatus::parse(value),
+                        TenantStatus::Unknown,
+                    )?);
                 }
                 "parent_tenant_id" => params.parent_tenant_id = Some(value.to_owned()),
-                "search" => params.search = Some(search(value)?),
+                "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
                 _ => order(name, value, "tenant_id")?,
@@ -143,10 +149,14 @@ impl ApiKeyListParams {
             match name {
                 "tenant_id" => params.tenant_id = Some(value.to_owned()),
                 "status" => {
-                    params.status =
-                        Some(known(name, ApiKeyStatus::parse(value), ApiKeyStatus::Unknown)?);
+                    params.status = Some(known(
+                        name,
+                        value,
+                        ApiKeyStatus::parse(value),
+                        ApiKeyStatus::Unknown,
+                    )?);
                 }
-                "search" => params.search = Some(search(value)?),
+                "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
                 _ => order(name, value, "tenant_id")?,
@@ -176,10 +186,16 @@ impl BudgetListParams {
             match name {
                 "tenant_id" => params.tenant_id = Some(value.to_owned()),
                 "scope_prefix" => params.scope_prefix = Some(value.to_ascii_lowercase()),
-                "unit" => params.unit = Some(known(name, Unit::parse(value), Unit::Unknown)?),
+                "unit" => {
+                    params.unit = Some(known(name, value, Unit::parse(value), Unit::Unknown)?);
+                }
                 "status" => {
-                    params.status =
-                        Some(known(name, BudgetStatus::parse(value), BudgetStatus::Unknown)?);
+                    params.status = Some(known(
+                        name,
+                        value,
+                        BudgetStatus::parse(value),
+                        BudgetStatus::Unknown,
+                    )?);
                 }
                 "over_limit" => params.over_limit = Some(boolean(name, value)?),
                 "has_debt" => params.has_debt = Some(boolean(name, value)?),
@@ -188,7 +204,7 @@ impl BudgetListParams {
                         "this server does not filter by it parameter={name}"
                     )));
                 }
-                "search" => params.search = Some(search(value)?),
+                "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
                 _ => order(name, value, "scope")?,
@@ -224,13 +240,6 @@ fn once(query: &Pairs) -> Result<Vec<(&str, &str)>, Error> {
     Ok(seen)
 }
 
-fn known<T: PartialEq + Copy>(name: &str, value: T, unknown: T) -> Result<T, Error> {
-    if value == unknown {
-        return Err(invalid(format!("value is not one that the spec names parameter={name}")));
-    }
-    Ok(value)
-}
-
 /// Parameters that the spec does not have are ignored, as it asks; an order that
 /// rows do not have is refused.
 fn order(name: &str, value: &str, only: &str) -> Result<(), Error> {
@@ -247,33 +256,8 @@ fn order(name: &str, value: &str, only: &str) -> Result<(), Error> {
     )))
 }
 
-fn search(value: &str) -> Result<String, Error> {
-    if value.chars().count() > limits::AUDIT_SEARCH_MAX {
-        return Err(invalid(format!(
-            "at most {} characters parameter=search",
-            limits::AUDIT_SEARCH_MAX
-        )));
-    }
-    Ok(value.to_lowercase())
-}
-
 fn found(part: Option<&str>, texts: &[&str]) -> bool {
     part.is_none_or(|part| texts.iter().any(|text| text.to_lowercase().contains(part)))
-}
-
-fn limit(value: &str) -> Result<usize, Error> {
-    value.parse().ok().filter(|limit| limits::PAGE.contains(limit)).ok_or_else(|| {
-        let (least, most) = (limits::PAGE.start(), limits::PAGE.end());
-        invalid(format!("must be {least} to {most} parameter=limit"))
-    })
-}
-
-fn boolean(name: &str, value: &str) -> Result<bool, Error> {
-    value.parse().map_err(|_| invalid(format!("must be true or false parameter={name}")))
-}
-
-fn invalid(message: String) -> Error {
-    Error::new(ErrorCode::InvalidRequest, message)
 }
 
 #[cfg(test)]
@@ -289,8 +273,7 @@ mod tests {
         for (name, value) in [
             ("status", "OPEN"),
             ("unit", "EUR"),
-            ("limit", "0"),
-            ("limit", "201"),
+            ("limit", "many"),
             ("has_debt", "maybe"),
             ("sort_by", "utilization"),
             ("sort_dir", "desc"),
@@ -301,6 +284,14 @@ mod tests {
         }
         let twice = pairs(&[("unit", "TOKENS"), ("unit", "CREDITS")]);
         assert!(BudgetListParams::from_query(&twice).is_err());
+    }
+
+    #[test]
+    fn semantics_1_3_page_sizes_are_clamped() {
+        for (asked, size) in [("0", 1), ("7", 7), ("201", 100)] {
+            let params = TenantListParams::from_query(&pairs(&[("limit", asked)])).unwrap();
+            assert_eq!(params.limit, Some(size));
+        }
     }
 
     #[test]
