@@ -51,6 +51,8 @@ pub(crate) enum Subject {
     Kotlin,
     /// A guarded call in Go
     Go,
+    /// A guarded call in Ruby
+    Ruby,
 }
 
 impl Subject {
@@ -61,6 +63,7 @@ impl Subject {
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
             Self::Go => Some(Language::Go),
+            Self::Ruby => Some(Language::Ruby),
             Self::Ledger
             | Self::Http
             | Self::Store

@@ -5,6 +5,7 @@ pub(crate) mod go;
 pub(crate) mod kotlin;
 pub(crate) mod node;
 pub(crate) mod python;
+pub(crate) mod ruby;
 
 use std::path::Path;
 use std::process::Command;
@@ -81,6 +82,7 @@ pub(crate) fn program(
             command
         }
         Language::Go => go::example(repo, &folder)?,
+        Language::Ruby => script(ruby::ruby(repo), "rb"),
     })
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn package(repo: &Repo, language: Language) -> Result<()> {
         Language::Node => node::build(repo)?,
         Language::Kotlin => kotlin::build(repo)?,
         Language::Go => go::build(repo)?,
+        Language::Ruby => ruby::build(repo)?,
     }
     repo.packaged.borrow_mut().push(language);
     Ok(())

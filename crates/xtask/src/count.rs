@@ -47,6 +47,15 @@ pub(crate) fn go(stdout: &str) -> Count {
     Count { passed: ended("--- PASS: "), failed: ended("--- FAIL: "), skipped: ended("--- SKIP: ") }
 }
 
+/// The closing line of minitest: `9 runs, 79 assertions, 0 failures, 0 errors, 0 skips`.
+pub(crate) fn minitest(stdout: &str) -> Count {
+    let closing = |line: &&str| line.contains(" runs, ") && line.contains(" assertions, ");
+    let Some(line) = stdout.lines().rev().find(closing) else { return Count::default() };
+    let failed = before(line, " failures") + before(line, " errors");
+    let skipped = before(line, " skips");
+    Count { passed: before(line, " runs").saturating_sub(failed + skipped), failed, skipped }
+}
+
 /// The closing lines of `node --test`, in its spec or its tap form.
 pub(crate) fn node(stdout: &str) -> Count {
     let last = |word: &str| {
@@ -108,6 +117,14 @@ mod tests {
     fn go_lines_are_counted_subtests_too() {
         let text = "=== RUN   TestA\n    --- PASS: TestA/one (0.00s)\n--- PASS: TestA (0.00s)\n--- FAIL: TestB (0.10s)\n    --- SKIP: TestA/two (0.00s)\nok x\n";
         assert_eq!(go(text), Count { passed: 2, failed: 1, skipped: 1 });
+    }
+
+    #[test]
+    fn minitest_counts_runs_and_not_assertions() {
+        let text = "Finished in 1 s, 8.0 runs/s, 70.6 assertions/s.\n\n\
+                    9 runs, 79 assertions, 2 failures, 1 errors, 1 skips\n";
+        assert_eq!(minitest(text), Count { passed: 5, failed: 3, skipped: 1 });
+        assert_eq!(minitest("cannot load such file"), Count::default());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The product's promise: one dollar, five languages at once, one hundred calls
+//! The product's promise: one dollar, six languages at once, one hundred calls
 //! of one cent, whatever the interleaving.
 
 mod agent;

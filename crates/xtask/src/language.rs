@@ -20,12 +20,14 @@ pub(crate) enum Language {
     Kotlin,
     /// `bindings/go`, and with it `bindings/c`
     Go,
+    /// `bindings/ruby`
+    Ruby,
 }
 
 impl Language {
     /// All of them, in the order they are shown.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Rust, Self::Python, Self::Node, Self::Kotlin, Self::Go];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Rust, Self::Python, Self::Node, Self::Kotlin, Self::Go, Self::Ruby];
 
     /// The name in tables, scenarios and folders.
     pub(crate) fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Language {
             Self::Node => "node",
             Self::Kotlin => "kotlin",
             Self::Go => "go",
+            Self::Ruby => "ruby",
         }
     }
 
@@ -50,6 +53,7 @@ impl Language {
                 major(ask("javac", &["-version"])) >= 17 && ask("mvn", &["--version"]).is_some()
             }
             Self::Go => ask("go", &["version"]).is_some() && ask("cc", &["--version"]).is_some(),
+            Self::Ruby => ask("ruby", &["-e", RUBY]).is_some(),
         };
         if found {
             return None;
@@ -64,6 +68,9 @@ impl Language {
                 "install a JDK 17 or newer and Maven (Debian: openjdk-17-jdk-headless maven)"
             }
             Self::Go => "install Go 1.23 or newer and a C compiler (go.dev/dl; Debian: gcc)",
+            Self::Ruby => {
+                "install Ruby 3.1 or newer with ffi and minitest (Debian: ruby ruby-ffi ruby-minitest)"
+            }
         })
     }
 
@@ -88,6 +95,10 @@ impl fmt::Display for Language {
         f.pad(self.name())
     }
 }
+
+/// Whether Ruby is new enough and has what the package and its tests need.
+const RUBY: &str =
+    "require 'ffi'; require 'minitest'; exit Gem.ruby_version >= Gem::Version.new('3.1')";
 
 /// A Python that is new enough and can make environments.
 pub(crate) fn python() -> Option<&'static str> {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::build::{self, cargo_in, go, kotlin, node, python};
+use crate::build::{self, cargo_in, go, kotlin, node, python, ruby};
 use crate::language::Language;
 use crate::readme;
 use crate::repo::{Repo, in_ci};
@@ -47,6 +47,10 @@ pub(crate) fn run(repo: &Repo) -> Report {
         let deny = ["--", "-D", "warnings"];
         ok(run_command(cargo_in(repo, "clippy").args(build::OTEL).arg("--lib").args(deny)))
     });
+    match ruby::linter_missing() {
+        Some(what) => report.skip("rubocop", what, in_ci()),
+        None => report.check("rubocop", || ok(ruby::lint(repo))),
+    }
     for (language, name, check) in LANGUAGES {
         match language.missing() {
             Some(what) => report.skip(name, what, in_ci()),

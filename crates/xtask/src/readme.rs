@@ -9,16 +9,17 @@ use anyhow::Result;
 use crate::repo::Repo;
 
 /// The pages that show code.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "bindings/go/README.md",
+    "bindings/ruby/README.md",
     "docs/guarded-calls.md",
     "docs/node.md",
     "docs/python.md",
     "docs/testing.md",
 ];
 
-const LANGUAGES: [&str; 7] = ["rust", "python", "js", "ts", "kotlin", "go", "c"];
+const LANGUAGES: [&str; 8] = ["rust", "python", "js", "ts", "kotlin", "go", "ruby", "c"];
 
 /// A fenced block and the comment before it.
 struct Block<'a> {

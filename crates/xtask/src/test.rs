@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::build::{self, cargo_in, go, kotlin, node, python};
+use crate::build::{self, cargo_in, go, kotlin, node, python, ruby};
 use crate::contract;
 use crate::count::{self, Count};
 use crate::crash;
@@ -35,6 +35,8 @@ pub(crate) enum Suite {
     Kotlin,
     /// `bindings/go`, with the race detector
     Go,
+    /// `bindings/ruby/test`, and its scenarios with the installed gem
+    Ruby,
     /// 200,000 commands against the oracle
     Simulation,
     /// A server that is killed 20 times under load
@@ -54,7 +56,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,
@@ -64,6 +66,7 @@ impl Suite {
         Self::Node,
         Self::Kotlin,
         Self::Go,
+        Self::Ruby,
         Self::Oversubscription,
         Self::Compat,
         Self::PythonPackage,
@@ -77,6 +80,7 @@ impl Suite {
             Self::Node => Language::Node.name(),
             Self::Kotlin => Language::Kotlin.name(),
             Self::Go => Language::Go.name(),
+            Self::Ruby => Language::Ruby.name(),
             Self::Simulation => "simulation",
             Self::Crash => "crash",
             Self::Contract => "contract",
@@ -96,6 +100,7 @@ impl Suite {
             Self::Node => Some(Language::Node),
             Self::Kotlin => Some(Language::Kotlin),
             Self::Go => Some(Language::Go),
+            Self::Ruby => Some(Language::Ruby),
             Self::Simulation
             | Self::Crash
             | Self::Fuzz
@@ -196,6 +201,15 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             let arguments = ["test", "-race", "-count=1", "-v", "./..."];
             let finished = run_and_keep(go::go(repo).args(arguments))?;
             Ok((count::go(&finished.stdout), finished.success))
+        }
+        Suite::Ruby => {
+            build::package(repo, Language::Ruby)?;
+            let tests = repo.path("bindings/ruby/test");
+            let all = run_and_keep(ruby::ruby(repo).arg(tests.join("all.rb")))?;
+            let mut installed = ruby::installed(repo)?;
+            let from_gem = run_and_keep(installed.arg(tests.join("scenarios_test.rb")))?;
+            let counted = count::minitest(&all.stdout).plus(count::minitest(&from_gem.stdout));
+            Ok((counted, all.success && from_gem.success))
         }
         Suite::Simulation => simulate::count(repo),
         Suite::Crash => crash::count(repo),

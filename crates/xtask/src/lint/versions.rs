@@ -40,6 +40,8 @@ fn packages(repo: &Repo) -> Result<Vec<(String, Option<String>)>> {
         let package: Value = serde_json::from_str(&repo.read(file)?)?;
         found.push((file.to_owned(), package["version"].as_str().map(str::to_owned)));
     }
+    let ruby = "bindings/ruby/lib/runcycles/version.rb";
+    found.push((ruby.to_owned(), repo.read(ruby)?.split('"').nth(1).map(str::to_owned)));
     for file in repo.files()?.into_iter().filter(|file| file.ends_with("pom.xml")) {
         let pom = repo.read(&file)?;
         for version in pom_versions(&pom) {
