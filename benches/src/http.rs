@@ -17,7 +17,7 @@ use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::{SystemClock, SystemRandom};
 use cycles_server::{EmbeddedServer, ServerConfig};
-use cycles_store::SqliteStore;
+use cycles_store::{Options, SqliteStore};
 use serde::Serialize;
 use serde_json::json;
 
@@ -43,6 +43,8 @@ pub(crate) enum Target {
     Memory,
     /// `cycles serve --data` on all cores
     Durable,
+    /// As durable, with a transaction for each request
+    Each,
 }
 
 /// One number of connections.
@@ -148,7 +150,7 @@ impl Server {
     }
 
     /// What its threads have had of their core so far.
-    fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         let mut nanos = 0;
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
@@ -175,8 +177,8 @@ pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
     runtime.block_on(async {
         match target {
             Target::Bare => bare::serve().await,
-            Target::Cycles | Target::Memory | Target::Durable => {
-                let engine = engine(data)?;
+            Target::Cycles | Target::Memory | Target::Durable | Target::Each => {
+                let engine = engine(target, data)?;
                 let server = EmbeddedServer::start(ServerConfig::over_engine("", &engine)).await?;
                 announce(server.base_url().trim_start_matches("http://"));
                 std::future::pending().await
@@ -185,7 +187,7 @@ pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
     })
 }
 
-fn engine(data: Option<&Path>) -> Result<Engine> {
+fn engine(target: Target, data: Option<&Path>) -> Result<Engine> {
     let keys = (0..TENANTS).map(|tenant| {
         json!({"name": secret(tenant), "secret": secret(tenant), "tenant_id": format!("t{tenant}")})
     });
@@ -197,7 +199,11 @@ fn engine(data: Option<&Path>) -> Result<Engine> {
     let seed = Seed::from_yaml(&seed.to_string())?;
     let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
     if let Some(data) = data {
-        let store: Arc<dyn DurableStore> = Arc::new(SqliteStore::open(data)?);
+        let mut options = Options::default();
+        if target == Target::Each {
+            options.largest_batch = 1;
+        }
+        let store: Arc<dyn DurableStore> = Arc::new(SqliteStore::with(data, options)?);
         return Ok(Engine::open(&store, &seed, clock, random)?.0);
     }
     Ok(Engine::with_seed(&seed, clock, random)?)

@@ -1,5 +1,5 @@
-//! The durable store: against the memory store over HTTP, against one sync of the
-//! same disk, and against SQLite with a transaction for each request.
+//! The durable store over HTTP: against the memory store, against itself with a
+//! transaction for each request, and against one sync of the same disk.
 
 mod large;
 
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,24 +19,25 @@ use crate::sample::{median, percentile_us};
 const CLIENTS: usize = 64;
 /// Requests of a round with all clients, and with one.
 const REQUESTS: (usize, usize) = (16_000, 300);
-/// Syncs and transactions that are measured.
 const SYNCS: usize = 100;
 
 /// One server's figures.
 struct Figures {
     per_s: f64,
     p50_ms: f64,
+    /// Of all the server's threads, with all clients.
+    cpu_us: f64,
     each_transaction: f64,
 }
 
 pub(crate) fn measure(runs: usize, reservations: usize) -> Result<Value> {
-    let (mut durable, mut memory) = (Vec::new(), Vec::new());
-    let (mut syncs, mut naive) = (Vec::new(), Vec::new());
+    let (mut durable, mut memory, mut each) = (Vec::new(), Vec::new(), Vec::new());
+    let mut syncs = Vec::new();
     for _ in 0..runs {
         // One after the other, so that whatever else the machine does hits all.
         durable.push(once(Target::Durable)?);
         syncs.push(sync_ms(place()?.path())?);
-        naive.push(transaction_each(place()?.path())?);
+        each.push(once(Target::Each)?);
         memory.push(once(Target::Memory)?);
     }
     let middle =
@@ -46,9 +47,12 @@ pub(crate) fn measure(runs: usize, reservations: usize) -> Result<Value> {
         "durable_per_s": middle(&durable, |it| it.per_s),
         "durable_p50_ms": middle(&durable, |it| it.p50_ms),
         "requests_each_transaction": middle(&durable, |it| it.each_transaction),
+        "durable_cpu_us": middle(&durable, |it| it.cpu_us),
         "memory_per_s": middle(&memory, |it| it.per_s),
         "memory_p50_ms": middle(&memory, |it| it.p50_ms),
-        "transaction_each_per_s": median(naive),
+        "memory_cpu_us": middle(&memory, |it| it.cpu_us),
+        "transaction_each_per_s": middle(&each, |it| it.per_s),
+        "transaction_each_p50_ms": middle(&each, |it| it.p50_ms),
         "large": large::measure(reservations)?,
     }))
 }
@@ -62,23 +66,26 @@ pub(crate) fn place() -> Result<TempDir> {
 fn once(target: Target) -> Result<Figures> {
     let place = place()?;
     let data = place.path().join("data");
-    let server = Server::start(target, (target == Target::Durable).then_some(&data))?;
+    let server = Server::start(target, (target != Target::Memory).then_some(&data))?;
     let round = |clients, requests| load(server.address, Load::Shared, clients, requests);
     round(CLIENTS, REQUESTS.0 / 8)?; // warms up
     let before = transactions(target, &data)?;
+    let cpu = server.cpu()?;
     let Round { took, times } = round(CLIENTS, REQUESTS.0)?;
+    let cpu = server.cpu()?.saturating_sub(cpu);
     let each_transaction = times.len() as f64 / (transactions(target, &data)? - before);
     let mut alone = round(1, REQUESTS.1)?;
     Ok(Figures {
         per_s: times.len() as f64 / took.as_secs_f64(),
         p50_ms: percentile_us(&mut alone.times, 50) / 1e3,
+        cpu_us: cpu.as_secs_f64() * 1e6 / times.len() as f64,
         each_transaction,
     })
 }
 
 /// How many there were so far.
 fn transactions(target: Target, data: &Path) -> Result<f64> {
-    if target != Target::Durable {
+    if target == Target::Memory {
         return Ok(f64::NAN);
     }
     let ledger = Connection::open(data.join("ledger.db"))?;
@@ -99,28 +106,4 @@ fn sync_ms(place: &Path) -> Result<f64> {
         Ok(start.elapsed().as_secs_f64() * 1e3)
     };
     Ok(median((0..SYNCS).map(once).collect::<Result<_>>()?))
-}
-
-/// What a ledger on SQLite does without batches: two budgets and a row, synced.
-fn transaction_each(place: &Path) -> Result<f64> {
-    let connection = Connection::open(place.join("naive.db"))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(
-        "CREATE TABLE budget (id INTEGER PRIMARY KEY, reserved INTEGER);
-         INSERT INTO budget VALUES (1, 0), (2, 0);
-         CREATE TABLE reservation (id TEXT PRIMARY KEY, estimate INTEGER, body TEXT);",
-    )?;
-    let start = Instant::now();
-    for _ in 0..SYNCS {
-        let transaction = connection.unchecked_transaction()?;
-        transaction.prepare_cached("UPDATE budget SET reserved = reserved + 10")?.execute([])?;
-        let id = format!("{:032x}", u128::from(fastrand::u64(..)) << 64);
-        let body = "x".repeat(300);
-        transaction
-            .prepare_cached("INSERT INTO reservation VALUES (?, 10, ?)")?
-            .execute(params![id, body])?;
-        transaction.commit()?;
-    }
-    Ok(SYNCS as f64 / start.elapsed().as_secs_f64())
 }

@@ -14,6 +14,7 @@ mod export;
 mod list;
 mod log;
 mod pool;
+mod progress;
 mod reader;
 mod rows;
 mod schema;

@@ -62,13 +62,14 @@ impl SqliteStore {
         let (connection, checkpoints) = opened(&directory, options.checkpoint_pages)?;
         let tenants = reader::tenants(&connection).in_file(&ledger)?;
         let readers = Readers::open(&ledger)?;
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::<Shared>::default();
         let writer = Writer {
             connection,
             path: ledger.clone(),
             shared: Arc::clone(&shared),
             tenants,
             checkpoints,
+            largest_batch: options.largest_batch.max(1),
             observer: options.observer,
         };
         let thread = std::thread::Builder::new().name("cycles-ledger".to_owned());
@@ -207,23 +208,23 @@ impl DurableStore for SqliteStore {
     }
 
     fn durable(&self) -> u64 {
-        self.shared.durable()
+        self.shared.progress.durable()
     }
 
     fn health(&self) -> Health {
-        self.shared.health()
+        self.shared.progress.health()
     }
 
     fn reloaded(&self) {
-        self.shared.reloaded();
+        self.shared.progress.reloaded();
     }
 
     fn settled(&self, number: u64) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.shared.settled(number))
+        Box::pin(self.shared.progress.settled(number))
     }
 
     fn settled_now(&self, number: u64) -> Result<(), Error> {
-        self.shared.settled_now(number)
+        self.shared.progress.settled_now(number)
     }
 
     fn contents(&self) -> Result<Contents, Error> {

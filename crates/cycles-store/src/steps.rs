@@ -20,19 +20,21 @@ pub enum Step {
 /// Is told of every step, on the writer's thread.
 pub type Observer = Arc<dyn Fn(Step) + Send + Sync>;
 
-/// How a store works; the default is for every purpose but tests.
+/// How a store works; the default is for every purpose but tests and benchmarks.
 #[derive(Clone)]
 pub struct Options {
     /// Is told of every step.
     pub observer: Option<Observer>,
     /// Pages in SQLite's log from which it is put in its place.
     pub checkpoint_pages: u32,
+    /// Requests that one transaction has at most; at least one.
+    pub largest_batch: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         // 32 MB: some thousand batches, and a few milliseconds to put in place.
-        Self { observer: None, checkpoint_pages: 8_000 }
+        Self { observer: None, checkpoint_pages: 8_000, largest_batch: usize::MAX }
     }
 }
 
@@ -40,6 +42,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("checkpoint_pages", &self.checkpoint_pages)
+            .field("largest_batch", &self.largest_batch)
             .finish_non_exhaustive()
     }
 }

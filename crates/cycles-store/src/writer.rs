@@ -3,17 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use cycles_engine::durable::{Changes, Health, unavailable};
-use cycles_protocol::Error;
+use cycles_engine::durable::{Changes, Health};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
-use tokio::sync::watch;
 
 use crate::apply::{self, Tenants};
 use crate::checkpoint::Checkpoints;
 use crate::error::advice;
+use crate::progress::Progress;
 use crate::steps::{Observer, Step};
 use crate::tidy::Tidier;
 
@@ -39,41 +37,18 @@ struct Work {
     tidy: Option<(i64, i64)>,
 }
 
-/// How far the writer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Progress {
-    durable: u64,
-    health: Health,
-}
-
 /// What the writer and everyone else share.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Shared {
     queue: Mutex<Queue>,
     more: Condvar,
-    progress: watch::Sender<Progress>,
-    durable: AtomicU64,
-    /// For those who hold their thread while they wait.
-    waiting: Mutex<()>,
-    moved: Condvar,
+    pub(crate) progress: Progress,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
-        let progress = Progress { durable: 0, health: Health::Keeping };
-        Self {
-            queue: Mutex::default(),
-            more: Condvar::new(),
-            progress: watch::Sender::new(progress),
-            durable: AtomicU64::new(0),
-            waiting: Mutex::default(),
-            moved: Condvar::new(),
-        }
-    }
-
     pub(crate) fn append(&self, changes: Changes) -> u64 {
         let mut queue = self.queue.lock();
-        match self.health() {
+        match self.progress.health() {
             Health::Keeping => {
                 queue.batch.push(changes);
                 queue.appended += 1;
@@ -85,7 +60,7 @@ impl Shared {
             // Never durable: whoever waits for it is told.
             Health::Failed => queue.appended + 1,
             // Time goes on in memory, and nobody needs that on disk.
-            Health::ReadOnly => self.durable(),
+            Health::ReadOnly => self.progress.durable(),
         }
     }
 
@@ -104,59 +79,17 @@ impl Shared {
         self.more.notify_one();
     }
 
-    pub(crate) fn durable(&self) -> u64 {
-        self.durable.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn health(&self) -> Health {
-        self.progress.borrow().health
-    }
-
-    pub(crate) fn reloaded(&self) {
-        self.progress.send_modify(|progress| progress.health = Health::ReadOnly);
-    }
-
-    pub(crate) async fn settled(&self, number: u64) -> Result<(), Error> {
-        let mut progress = self.progress.subscribe();
-        let reached = progress.wait_for(|it| it.durable >= number || it.health != Health::Keeping);
-        match reached.await {
-            Ok(progress) if progress.durable >= number => Ok(()),
-            _ => Err(failed()),
-        }
-    }
-
-    pub(crate) fn settled_now(&self, number: u64) -> Result<(), Error> {
-        let mut waiting = self.waiting.lock();
-        loop {
-            let Progress { durable, health } = *self.progress.borrow();
-            if durable >= number {
-                return Ok(());
-            }
-            if health != Health::Keeping {
-                return Err(failed());
-            }
-            self.moved.wait(&mut waiting);
-        }
-    }
-
-    fn publish(&self, change: impl FnOnce(&mut Progress)) {
-        self.progress.send_modify(|progress| {
-            change(progress);
-            self.durable.store(progress.durable, Ordering::Release);
-        });
-        // Taken, so that nobody is between looking and waiting.
-        drop(self.waiting.lock());
-        self.moved.notify_all();
-    }
-
-    /// Waits for work; `None` at the end.
-    fn next(&self) -> Option<Work> {
+    /// Waits for work, and takes no more than `largest` of it; `None` at the end.
+    fn next(&self, largest: usize) -> Option<Work> {
         let mut queue = self.queue.lock();
         loop {
             let has_work = !queue.batch.is_empty() || queue.tidy.is_some();
             if has_work && !queue.held {
-                let batch = std::mem::take(&mut queue.batch);
-                return Some(Work { batch, last: queue.appended, tidy: queue.tidy.take() });
+                let taken = largest.min(queue.batch.len());
+                let left = queue.batch.split_off(taken);
+                let last = queue.appended - left.len() as u64;
+                let batch = std::mem::replace(&mut queue.batch, left);
+                return Some(Work { batch, last, tidy: queue.tidy.take() });
             }
             if queue.stop {
                 return None;
@@ -166,10 +99,6 @@ impl Shared {
     }
 }
 
-fn failed() -> Error {
-    unavailable("the store failed before it kept this; repeat it with the same key")
-}
-
 /// The thread's own.
 pub(crate) struct Writer {
     pub(crate) connection: Connection,
@@ -177,6 +106,7 @@ pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) tenants: Tenants,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) largest_batch: usize,
     pub(crate) observer: Option<Observer>,
 }
 
@@ -184,12 +114,14 @@ impl Writer {
     /// Writes until the end, or until the first failure.
     pub(crate) fn run(mut self) {
         let mut tidier = Tidier::default();
-        while let Some(Work { batch, last, tidy }) = self.shared.next() {
+        while let Some(Work { batch, last, tidy }) = self.shared.next(self.largest_batch) {
+            let is_empty = batch.is_empty();
             let outcome = self.write(&batch, tidy.map(|times| (&mut tidier, times)));
             match outcome {
-                Ok(()) => self.shared.publish(|progress| progress.durable = last),
+                Ok(()) => self.shared.progress.reached(last),
                 Err(error) => return self.fail(&error),
             }
+            self.checkpoints.answered(is_empty);
             if let Err(error) =
                 self.checkpoints.after_batch(&self.connection, self.observer.as_ref())
             {
@@ -215,7 +147,6 @@ impl Writer {
         }
         self.observe(Step::Writing);
         transaction.commit()?;
-        self.checkpoints.answered(batch.is_empty());
         self.observe(Step::Written);
         Ok(())
     }
@@ -233,6 +164,6 @@ impl Writer {
             "the ledger cannot be written: {error}{}; the server only reads until it is restarted",
             advice(error)
         );
-        self.shared.publish(|progress| progress.health = Health::Failed);
+        self.shared.progress.failed();
     }
 }

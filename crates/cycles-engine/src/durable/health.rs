@@ -7,9 +7,10 @@ use cycles_protocol::{Error, ErrorCode, ErrorResponse};
 use crate::limits;
 
 /// Whether a store keeps what it is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Health {
     /// It does.
+    #[default]
     Keeping,
     /// It failed, and memory may be ahead of it: nothing can be answered.
     Failed,

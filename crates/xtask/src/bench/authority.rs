@@ -114,9 +114,15 @@ fn store(answer: &Value) {
         number(answer, "requests_each_transaction")
     );
     println!(
-        "SQLite with a transaction for each request: {:.0} requests/s ({:.1} × less)",
+        "a transaction for each request: {:.0} requests/s ({:.1} × less), p50 {:.2} ms for one client",
         number(answer, "transaction_each_per_s"),
-        number(answer, "durable_per_s") / number(answer, "transaction_each_per_s")
+        number(answer, "durable_per_s") / number(answer, "transaction_each_per_s"),
+        number(answer, "transaction_each_p50_ms")
+    );
+    println!(
+        "the server's CPU a request: {:.0} µs durable, {:.0} µs in memory",
+        number(answer, "durable_cpu_us"),
+        number(answer, "memory_cpu_us")
     );
     let large = &answer["large"];
     println!(
