@@ -76,11 +76,7 @@ pub(crate) fn program(
         Language::Rust => example(repo, file),
         Language::Python => script(python::interpreter(repo), "py"),
         Language::Node => script(Command::new("node"), "mjs"),
-        Language::Kotlin => {
-            let mut command = Command::new("java");
-            command.arg("-jar").arg(kotlin::example(repo, &folder)?);
-            command
-        }
+        Language::Kotlin => kotlin::start(repo, &folder)?,
         Language::Go => go::example(repo, &folder)?,
         Language::Ruby => script(ruby::ruby(repo), "rb"),
     })

@@ -9,9 +9,10 @@ use anyhow::Result;
 use crate::repo::Repo;
 
 /// The pages that show code.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "README.md",
     "bindings/go/README.md",
+    "bindings/kotlin/README.md",
     "bindings/ruby/README.md",
     "docs/guarded-calls.md",
     "docs/node.md",
@@ -19,7 +20,7 @@ const PAGES: [&str; 7] = [
     "docs/testing.md",
 ];
 
-const LANGUAGES: [&str; 8] = ["rust", "python", "js", "ts", "kotlin", "go", "ruby", "c"];
+const LANGUAGES: [&str; 9] = ["rust", "python", "js", "ts", "kotlin", "java", "go", "ruby", "c"];
 
 /// A fenced block and the comment before it.
 struct Block<'a> {

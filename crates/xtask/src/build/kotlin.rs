@@ -42,8 +42,15 @@ fn installed(repo: &Repo) -> PathBuf {
     repo.path("bindings/kotlin/target/xtask-installed")
 }
 
+/// How to start a Maven project that uses the package; it is built where needed.
+pub(crate) fn start(repo: &Repo, project: &str) -> Result<Command> {
+    let mut command = Command::new("java");
+    command.arg("-jar").arg(example(repo, project)?);
+    Ok(command)
+}
+
 /// Builds a Maven project that uses the package; answers its jar, which starts.
-pub(crate) fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
+fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
     let target = repo.path(project).join("target");
     let stamp = target.join("xtask-packaged");
     let inputs =

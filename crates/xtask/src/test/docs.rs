@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use super::examples;
-use crate::build;
+use crate::build::{self, kotlin};
 use crate::language::Language;
 use crate::readme;
 use crate::repo::{Repo, in_ci};
@@ -14,6 +14,11 @@ use crate::run::run_and_keep;
 
 /// What every quickstart prints last, whatever its language.
 const EXPECTED: &str = "denied before the model was called";
+/// Programs in Java, which uses Kotlin's package, and the last line of each.
+const IN_JAVA: [(&str, &str); 2] = [
+    ("examples/quickstart/java", EXPECTED),
+    ("examples/async_calls/java", "50 ran, 50 were denied"),
+];
 /// What the stream of docs/guarded-calls.md prints last.
 const STREAMED: &str = "cut: false, used 34000";
 
@@ -28,6 +33,16 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
         match language.missing() {
             Some(what) => report.skip(&name, what, in_ci()),
             None => report.check(&name, || quickstart(repo, language)),
+        }
+    }
+    for (project, expected) in IN_JAVA {
+        let name = format!("docs: {project}");
+        match Language::Kotlin.missing() {
+            Some(what) => report.skip(&name, what, in_ci()),
+            None => report.check(&name, || {
+                build::package(repo, Language::Kotlin)?;
+                prints(repo, kotlin::start(repo, project)?, expected)
+            }),
         }
     }
     match Language::Python.missing() {

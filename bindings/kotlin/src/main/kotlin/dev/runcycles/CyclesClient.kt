@@ -9,7 +9,7 @@ import dev.runcycles.testing.ManualClock
  *
  * [withCycles] is the guarded call. The other calls are the protocol's operations one by one: they
  * take the wire's `snake_case` fields, add an `idempotency_key` where a body lacks one, and answer
- * a [CyclesResponse] whatever happened on the way. From Java, use [blocking].
+ * a [CyclesResponse] whatever happened on the way. From Java, use [blocking] or [async].
  *
  * ```kotlin
  * val client = CyclesClient("http://127.0.0.1:7878", "cyc_live_…") { agent = "writer" }
@@ -21,7 +21,11 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
     /** The same client for threads instead of coroutines. */
     public val blocking: BlockingCyclesClient = BlockingCyclesClient(this)
 
+    /** The same client with futures instead of coroutines. */
+    public val async: AsyncCyclesClient = AsyncCyclesClient(this)
+
     /** Runs [block] against a budget: see the function [dev.runcycles.withCycles]. */
+    @JvmSynthetic
     public suspend fun <T> withCycles(
         options: CyclesOptions,
         actual: ((T) -> Amount)? = null,
@@ -35,6 +39,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      *   themselves where the unit is `TOKENS`
      * @throws BudgetExceededError if a budget does not have the estimate; nothing must flow then
      */
+    @JvmSynthetic
     public suspend fun reserveStream(
         options: CyclesOptions,
         onLimit: OnLimit = OnLimit.FINISH,
@@ -45,8 +50,20 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         val stream = native {
             core.stream(options.json(dryRun = false), Json.write(watched), CyclesContext.current()?.parent)
         }
-        awaitNative { stream.reserve() }
+        stream.closedUnless { awaitNative { stream.reserve() } }
         return StreamReservation(stream, cost)
+    }
+
+    /**
+     * Reserves budget for work that is no block; see [CyclesGuard].
+     *
+     * @throws BudgetExceededError if a budget does not have the estimate
+     */
+    @JvmSynthetic
+    public suspend fun reserve(options: CyclesOptions): CyclesGuard {
+        val guard = native { core.guard(options.json(dryRun = false), CyclesContext.current()?.parent) }
+        guard.closedUnless { awaitNative { guard.reserve() } }
+        return CyclesGuard(guard)
     }
 
     /**
@@ -56,6 +73,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      *
      * @throws CyclesError if the authority could not decide
      */
+    @JvmSynthetic
     public suspend fun dryRun(options: CyclesOptions): DryRunResult =
         native { core.guard(options.json(dryRun = true), CyclesContext.current()?.parent) }.use { guard ->
             awaitNative { guard.reserve() }
@@ -63,35 +81,44 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         }
 
     /** Reserves an estimate: `POST /v1/reservations`. */
+    @JvmSynthetic
     public suspend fun createReservation(body: Map<String, Any?>): CyclesResponse =
         send("create_reservation", body = body)
 
     /** Settles a reservation with what was spent. */
+    @JvmSynthetic
     public suspend fun commitReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
         send("commit", reservationId, body = body)
 
     /** Gives a reservation back. */
+    @JvmSynthetic
     public suspend fun releaseReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
         send("release", reservationId, body = body)
 
     /** Lets a reservation live longer. */
+    @JvmSynthetic
     public suspend fun extendReservation(reservationId: String, body: Map<String, Any?>): CyclesResponse =
         send("extend", reservationId, body = body)
 
     /** Asks whether an estimate would be allowed now; reserves nothing. */
+    @JvmSynthetic
     public suspend fun decide(body: Map<String, Any?>): CyclesResponse = send("decide", body = body)
 
     /** Records a spend that no reservation was made for. */
+    @JvmSynthetic
     public suspend fun createEvent(body: Map<String, Any?>): CyclesResponse = send("create_event", body = body)
 
     /** Budgets of the subject that [query] names. */
+    @JvmSynthetic
     public suspend fun getBalances(query: Map<String, Any?>): CyclesResponse = send("get_balances", query = query)
 
     /** Reservations that match [query]. */
+    @JvmSynthetic
     public suspend fun listReservations(query: Map<String, Any?> = emptyMap()): CyclesResponse =
         send("list_reservations", query = query)
 
     /** One reservation. */
+    @JvmSynthetic
     public suspend fun getReservation(reservationId: String): CyclesResponse = send("get_reservation", reservationId)
 
     /**
@@ -99,6 +126,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
      *
      * @return how many are left
      */
+    @JvmSynthetic
     public suspend fun flush(timeoutMs: Long): Long = awaitNative { core.flush(timeoutMs.toULong()).toLong() }
 
     /** What has happened in the background and nobody has taken yet. */
@@ -137,12 +165,25 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         return CyclesResponse.of(awaitNative { core.send(operation, reservationId, fields, body?.let(Json::write)) })
     }
 
+    /** Gives the native object up at once where nobody will get it. */
+    private inline fun AutoCloseable.closedUnless(reserved: () -> Unit): Unit = try {
+        reserved()
+    } catch (error: Throwable) {
+        close()
+        throw error
+    }
+
     public companion object {
+        /** Says step by step, in Java, what a client is to be. */
+        @JvmStatic
+        public fun builder(): CyclesClientBuilder = CyclesClientBuilder()
+
         /**
          * A client for the authority at [baseUrl].
          *
          * @throws CyclesConfigError if the configuration cannot be used
          */
+        @JvmSynthetic
         public operator fun invoke(
             baseUrl: String,
             apiKey: String,
@@ -179,6 +220,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
          *
          * @throws CyclesConfigError naming the line if the seed does not parse
          */
+        @JvmSynthetic
         public fun embedded(seed: String, configure: CyclesConfig.() -> Unit): CyclesClient =
             embedded(seed, CyclesConfig().apply(configure))
 

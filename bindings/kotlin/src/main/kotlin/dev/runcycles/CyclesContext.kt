@@ -3,6 +3,7 @@ package dev.runcycles
 import dev.runcycles.ffi.Guard
 import dev.runcycles.ffi.Parent
 import kotlinx.coroutines.ThreadContextElement
+import java.util.concurrent.Callable
 import kotlin.coroutines.CoroutineContext
 
 /**
@@ -63,6 +64,21 @@ public class CyclesContext internal constructor(hold: Hold) {
     /** What a guard and a stream of the native side have in common. */
     internal class Hold(val context: () -> String, val parent: () -> Parent?)
 
+    /**
+     * Runs [block] inside this reservation: it is [current] there. For threads that the SDK does not know of, such
+     * as those that run the later stages of a Java future; coroutines keep it by themselves.
+     */
+    @Throws(Exception::class)
+    public fun <T> call(block: Callable<T>): T {
+        val outer = current.get()
+        current.set(this)
+        try {
+            return block.call()
+        } finally {
+            restore(outer)
+        }
+    }
+
     override fun toString(): String = "CyclesContext(reservationId=$reservationId, decision=$decision)"
 
     public companion object {
@@ -71,6 +87,8 @@ public class CyclesContext internal constructor(hold: Hold) {
         /** The guarded block that the calling coroutine or thread is in, or null outside of one. */
         @JvmStatic
         public fun current(): CyclesContext? = current.get()
+
+        private fun restore(outer: CyclesContext?): Unit = if (outer == null) current.remove() else current.set(outer)
     }
 
     /** Carries the context through a coroutine's suspensions and thread changes. */
@@ -80,9 +98,7 @@ public class CyclesContext internal constructor(hold: Hold) {
         override fun updateThreadContext(context: CoroutineContext): CyclesContext? =
             current.get().also { current.set(this.context) }
 
-        override fun restoreThreadContext(context: CoroutineContext, oldState: CyclesContext?) {
-            if (oldState == null) current.remove() else current.set(oldState)
-        }
+        override fun restoreThreadContext(context: CoroutineContext, oldState: CyclesContext?): Unit = restore(oldState)
 
         companion object Key : CoroutineContext.Key<Element>
     }

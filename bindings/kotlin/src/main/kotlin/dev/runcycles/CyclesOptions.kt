@@ -1,5 +1,7 @@
 package dev.runcycles
 
+import java.time.Duration
+
 /** What happens when the actual turns out higher than the estimate. */
 public enum class OveragePolicy {
     /** The commit is refused. */
@@ -65,4 +67,46 @@ public data class CyclesOptions @JvmOverloads constructor(
             "nested" to nested?.document,
         ).withoutNulls(),
     )
+
+    public companion object {
+        /** Says step by step, in Java, what a call that may cost [estimate] is. */
+        @JvmStatic
+        public fun builder(estimate: Amount): CyclesOptionsBuilder = CyclesOptionsBuilder(estimate)
+    }
+}
+
+/** Makes [CyclesOptions] in Java. Get it from [CyclesOptions.builder]; what is not said is not sent. */
+public class CyclesOptionsBuilder internal constructor(estimate: Amount) {
+    private val options = CyclesOptions(estimate)
+
+    /** What is done: its kind (like `llm.completion`) and its name (like a model). */
+    public fun action(kind: String, name: String): CyclesOptionsBuilder = action(Action(kind, name))
+
+    /** What is done. */
+    public fun action(action: Action): CyclesOptionsBuilder = apply { options.action = action }
+
+    /** Who spends; what it leaves open falls back to the client's configuration. */
+    public fun subject(subject: Subject): CyclesOptionsBuilder = apply { options.subject = subject }
+
+    /** How long the reservation lives without a heartbeat; whole milliseconds. */
+    public fun ttl(ttl: Duration): CyclesOptionsBuilder = apply { options.ttlMs = ttl.toMillis() }
+
+    /** How long after expiry a commit is still taken; whole milliseconds. */
+    public fun gracePeriod(gracePeriod: Duration): CyclesOptionsBuilder =
+        apply { options.gracePeriodMs = gracePeriod.toMillis() }
+
+    /** What happens when the actual turns out higher than the estimate. */
+    public fun overagePolicy(policy: OveragePolicy): CyclesOptionsBuilder = apply { options.overagePolicy = policy }
+
+    /** Free fields kept with the reservation. */
+    public fun metadata(metadata: Map<String, Any?>): CyclesOptionsBuilder = apply { options.metadata = metadata }
+
+    /** Names the reservation for retries of your own. */
+    public fun idempotencyKey(key: String): CyclesOptionsBuilder = apply { options.idempotencyKey = key }
+
+    /** Who pays, where the call is inside another one. */
+    public fun nested(nested: Nested): CyclesOptionsBuilder = apply { options.nested = nested }
+
+    /** The options; the builder may go on to others. */
+    public fun build(): CyclesOptions = options.copy()
 }

@@ -35,6 +35,44 @@ public data class StreamUsage @JvmOverloads constructor(
     val metadata: Map<String, Any?>? = null,
 )
 
+/** What a stream has used and holds, and the counting; the same for coroutines, threads and futures. */
+public interface StreamState : AutoCloseable {
+    /** What the authority answered to the first reservation; calls inside the stream see it too. */
+    public val context: CyclesContext
+
+    /** What has been used so far. */
+    public val usage: StreamUsage
+
+    /** The reservations that hold the budget, in the order they were taken. */
+    public val reservationIds: List<String>
+
+    /** What the usage so far costs, inner calls that inherit the hold included; null where nothing says. */
+    public val used: Amount?
+
+    /** What is held in all. */
+    public val held: Amount?
+
+    /** Whether the hold was used up and no more output may flow. */
+    public val isCut: Boolean
+
+    /** Whether the stream has settled. */
+    public val isSettled: Boolean
+
+    /** Changes what has been used so far. */
+    public fun record(change: (StreamUsage) -> StreamUsage)
+
+    /** Counts tokens that went in. */
+    public fun addInputTokens(tokens: Long): Unit =
+        record { it.copy(tokensInput = it.tokensInput + tokens.coerceAtLeast(0)) }
+
+    /** Counts tokens that came out. */
+    public fun addOutputTokens(tokens: Long): Unit =
+        record { it.copy(tokensOutput = it.tokensOutput + tokens.coerceAtLeast(0)) }
+
+    /** Says what the stream has cost so far in all, in the estimate's unit. */
+    public fun setActual(amount: Long): Unit = record { it.copy(actual = amount) }
+}
+
 /**
  * Budget held while output flows: counted, cut or extended at its limit, and settled once however
  * the stream ends. Get it from [CyclesClient.reserveStream].
@@ -51,44 +89,19 @@ public data class StreamUsage @JvmOverloads constructor(
 public class StreamReservation internal constructor(
     private val native: Stream,
     private val cost: ((StreamUsage) -> Long)?,
-) : AutoCloseable {
+) : StreamState {
     private val lock = Any()
     private var counted = StreamUsage()
 
-    /** What the authority answered to the first reservation; calls inside the stream see it too. */
-    public val context: CyclesContext = CyclesContext(CyclesContext.Hold(native::context, ::parent))
+    override val context: CyclesContext = CyclesContext(CyclesContext.Hold(native::context, ::parent))
+    override val usage: StreamUsage get() = synchronized(lock) { counted }
+    override val reservationIds: List<String> get() = document().list("reservation_ids") ?: emptyList()
+    override val used: Amount? get() = Amount.of(document()["used"])
+    override val held: Amount? get() = Amount.of(document()["held"])
+    override val isCut: Boolean get() = document()["is_cut"] == true
+    override val isSettled: Boolean get() = document()["is_settled"] == true
 
-    /** What has been used so far. */
-    public val usage: StreamUsage get() = synchronized(lock) { counted }
-
-    /** The reservations that hold the budget, in the order they were taken. */
-    public val reservationIds: List<String> get() = document().list("reservation_ids") ?: emptyList()
-
-    /** What the usage so far costs, inner calls that inherit the hold included; null where nothing says. */
-    public val used: Amount? get() = Amount.of(document()["used"])
-
-    /** What is held in all. */
-    public val held: Amount? get() = Amount.of(document()["held"])
-
-    /** Whether the hold was used up and no more output may flow. */
-    public val isCut: Boolean get() = document()["is_cut"] == true
-
-    /** Whether the stream has settled. */
-    public val isSettled: Boolean get() = document()["is_settled"] == true
-
-    /** Changes what has been used so far. */
-    public fun record(change: (StreamUsage) -> StreamUsage): Unit = synchronized(lock) { counted = change(counted) }
-
-    /** Counts tokens that went in. */
-    public fun addInputTokens(tokens: Long): Unit =
-        record { it.copy(tokensInput = it.tokensInput + tokens.coerceAtLeast(0)) }
-
-    /** Counts tokens that came out. */
-    public fun addOutputTokens(tokens: Long): Unit =
-        record { it.copy(tokensOutput = it.tokensOutput + tokens.coerceAtLeast(0)) }
-
-    /** Says what the stream has cost so far in all, in the estimate's unit. */
-    public fun setActual(amount: Long): Unit = record { it.copy(actual = amount) }
+    override fun record(change: (StreamUsage) -> StreamUsage): Unit = synchronized(lock) { counted = change(counted) }
 
     /**
      * Whether more output may flow; ask before each piece. Under [OnLimit.EXTEND] this takes the
@@ -96,6 +109,7 @@ public class StreamReservation internal constructor(
      *
      * @throws CyclesError why a further reservation was refused; the stream is cut then
      */
+    @JvmSynthetic
     public suspend fun proceed(): Boolean {
         val answer = Json.readObject(awaitNative { native.proceed(report()) })
         answer.fields("error")?.let { throw cyclesError(it) }
@@ -103,14 +117,16 @@ public class StreamReservation internal constructor(
     }
 
     /** Runs [block] inside the stream: guarded blocks in it are nested in this one. */
+    @JvmSynthetic
     public suspend fun <T> within(block: suspend () -> T): T =
         withContext(CyclesContext.Element(context)) { block() }
 
     /** The stream has ended: commits what was used, the estimate where nothing says what that is. */
+    @JvmSynthetic
     public suspend fun finish(): Settlement = settled(awaitNative { native.finish(report()) })
 
     /** The stream has failed or is given up: commits what flowed; gives everything back where nothing did. */
-    @JvmOverloads
+    @JvmSynthetic
     public suspend fun abort(reason: String? = null): Settlement =
         settled(awaitNative { native.abort(report(), reason) })
 
@@ -119,6 +135,7 @@ public class StreamReservation internal constructor(
      * hold is used up, aborts when the flow fails or its collector goes away. [count] counts an item
      * before it is handed on.
      */
+    @JvmSynthetic
     public fun <T> watch(items: Flow<T>, count: (T) -> Unit = {}): Flow<T> = flow {
         try {
             items.collect { item ->

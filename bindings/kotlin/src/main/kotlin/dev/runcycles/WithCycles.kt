@@ -1,8 +1,8 @@
 package dev.runcycles
 
-import dev.runcycles.ffi.Guard
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineStart
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.launch
@@ -22,33 +22,25 @@ import kotlinx.coroutines.withContext
  * @throws BudgetExceededError if a budget does not have the estimate; the block did not run
  * @throws CyclesError if the reservation could not be made for another reason; the block did not run
  */
+@JvmSynthetic
 public suspend fun <T> withCycles(
     client: CyclesClient,
     options: CyclesOptions,
     actual: ((T) -> Amount)? = null,
     block: suspend (CyclesContext) -> T,
-): T = native {
-    client.core.guard(options.json(dryRun = false), CyclesContext.current()?.parent)
-}.use { guard ->
-    awaitNative { guard.reserve() }
-    val context = CyclesContext(guard)
-    val outcome = if (native { guard.cancels() }) {
-        outcomeUnlessLost(guard, context, block)
-    } else {
-        outcome(context, block)
-    }
-    context.end()
+): T = client.reserve(options).use { guard ->
+    val outcome = if (guard.cancelsWhenLost) outcomeUnlessLost(guard, block) else outcome(guard, block)
     outcome.fold(
         onSuccess = { result ->
-            guard.commit(context, actual?.let { cost -> runCatching { cost(result) } })
+            guard.commit(actual?.let { cost -> runCatching { cost(result) } })
             result
         },
         onFailure = { error ->
             if (error is LeaseLost) {
-                awaitNative { guard.abandon() }
+                guard.abandon()
                 throw error.report
             }
-            guard.releaseAfter(error, context)
+            guard.releaseAfter(error)
             throw error
         },
     )
@@ -59,14 +51,12 @@ private class LeaseLost(val report: CyclesError) : CancellationException(report.
 
 /** What the block did, cancelled when the lease is lost. */
 private suspend fun <T> outcomeUnlessLost(
-    guard: Guard,
-    context: CyclesContext,
+    guard: CyclesGuard,
     block: suspend (CyclesContext) -> T,
 ): Result<T> = coroutineScope {
-    val work = async(start = CoroutineStart.UNDISPATCHED) { outcome(context, block) }
-    val watch = launch {
-        work.cancel(LeaseLost(cyclesError(Json.readObject(native { guard.lost() }))))
-    }
+    // Started by `await`, and watched from elsewhere: a Java block occupies this thread.
+    val work = async(start = CoroutineStart.LAZY) { outcome(guard, block) }
+    val watch = launch(Dispatchers.Default) { work.cancel(LeaseLost(guard.lost())) }
     try {
         work.await()
     } catch (lost: LeaseLost) {
@@ -77,34 +67,21 @@ private suspend fun <T> outcomeUnlessLost(
 }
 
 /** What the block did, even if its coroutine was cancelled on its way out of it. */
-private suspend fun <T> outcome(context: CyclesContext, block: suspend (CyclesContext) -> T): Result<T> {
+private suspend fun <T> outcome(guard: CyclesGuard, block: suspend (CyclesContext) -> T): Result<T> {
     var outcome: Result<T>? = null
     return try {
-        withContext(CyclesContext.Element(context)) {
-            runCatching { block(context) }.also { outcome = it }
+        guard.within {
+            runCatching { block(guard.context) }.also { outcome = it }
         }
     } catch (cancelled: CancellationException) {
         outcome ?: Result.failure(cancelled)
     }
 }
 
-/**
- * The money is spent even if [actual] cannot say how much: what is no amount makes the core commit
- * the estimate and say so in the metadata.
- */
-private suspend fun Guard.commit(context: CyclesContext, actual: Result<Amount>?) {
-    val report = mapOf(
-        "actual" to actual?.fold({ it.document() }, { "threw ${it.javaClass.simpleName}" }),
-        "metrics" to context.metrics?.document(),
-        "metadata" to context.commitMetadata,
-    ).withoutNulls()
-    context.settlement = Settlement(Json.readObject(awaitNative { commit(Json.write(report)) }))
-}
-
 // The name of the error's class and not its message: that may hold what must not leave the process.
-private suspend fun Guard.releaseAfter(error: Throwable, context: CyclesContext) {
+private suspend fun CyclesGuard.releaseAfter(error: Throwable) {
     try {
-        context.settlement = Settlement(Json.readObject(awaitNative { release(error.javaClass.simpleName) }))
+        release(error.javaClass.simpleName)
     } catch (cancelled: CancellationException) {
         // Only the waiting ended; the release is on its way.
     } catch (failed: CyclesError) {

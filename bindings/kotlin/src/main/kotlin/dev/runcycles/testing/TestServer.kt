@@ -81,6 +81,7 @@ public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClo
      *
      * @throws dev.runcycles.CyclesError after [timeoutMs] milliseconds
      */
+    @JvmSynthetic
     public suspend fun waitFor(operation: String, count: Long, timeoutMs: Long = 5_000): Unit =
         awaitNative { native.waitFor(operation, count.toULong(), timeoutMs.toULong()) }
 
@@ -141,6 +142,7 @@ public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClo
      *
      * @throws dev.runcycles.CyclesError naming those that have not after [timeoutMs] milliseconds
      */
+    @JvmSynthetic
     public suspend fun waitForFaults(operation: String, timeoutMs: Long = 5_000): Unit =
         awaitNative { native.waitForFaults(operation, timeoutMs.toULong()) }
 

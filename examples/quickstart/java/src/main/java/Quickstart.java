@@ -1,0 +1,28 @@
+import dev.runcycles.Amount;
+import dev.runcycles.BudgetExceededError;
+import dev.runcycles.CyclesClient;
+import dev.runcycles.CyclesOptions;
+
+public class Quickstart {
+    static final String SEED = """
+        keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
+        budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000}]
+        """;
+
+    static final CyclesClient client = CyclesClient.builder().tenant("acme").embedded(SEED);
+
+    static String ask(String prompt) throws Exception {
+        CyclesOptions options = CyclesOptions.builder(Amount.tokens(600)).action("llm.completion", "gpt-4o").build();
+        return client.getBlocking().withCycles(options, answer -> Amount.tokens(420), context ->
+            "an answer to " + prompt); // your model call
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        System.out.println(ask("What is a budget?"));
+        try {
+            ask("And another one?");
+        } catch (BudgetExceededError denied) {
+            System.out.println("denied before the model was called");
+        }
+    }
+}
