@@ -66,8 +66,11 @@ pub(crate) fn run(directory: &Path, listen: SocketAddr, at: At, after: u64) -> R
             die(at);
         }
     };
-    let options =
-        Options { observer: Some(Arc::new(observer)), checkpoint_pages: CHECKPOINT_PAGES };
+    let options = Options {
+        observer: Some(Arc::new(observer)),
+        checkpoint_pages: CHECKPOINT_PAGES,
+        ..Options::default()
+    };
     let store: Arc<dyn DurableStore> = Arc::new(SqliteStore::with(directory, options)?);
     let seed = Seed::from_yaml(SEED)?;
     let clock = Arc::new(SystemClock::new());
