@@ -75,6 +75,9 @@ class ClientTest < Minitest::Test
 
   def test_a_closed_client_says_so
     assert_equal 0, client.flush(timeout: 1)
+    [-1, "soon", nil, Float::INFINITY].each do |timeout|
+      assert_raises(Cycles::ValidationError) { client.flush(timeout: timeout) }
+    end
     2.times { assert_equal 0, client.close(timeout: 1) }
     assert_match(/closed/, assert_raises(Cycles::ConfigError) { client.with(estimate: tokens(1)) { flunk } }.message)
     assert_match(/closed/, client.balances(tenant: "acme").error_message)

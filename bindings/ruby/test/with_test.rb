@@ -38,6 +38,13 @@ class WithTest < Minitest::Test
     assert_budget spent: 40
     listed = client.reservations(tenant: "acme", status: "COMMITTED").body["reservations"]
     assert_equal 4, listed.size
+    client.with(estimate: tokens(10), actual: 1.2) { nil }
+    client.with(estimate: tokens(10), actual: Float::NAN) { nil }
+    assert_budget spent: 52
+  end
+
+  def test_a_client_that_is_closed_meanwhile_costs_nobody_the_result
+    assert_equal 7, (client.with(estimate: tokens(10)) { client.close && 7 })
   end
 
   def test_a_refusal_is_typed_and_the_block_does_not_run
@@ -100,7 +107,7 @@ class WithTest < Minitest::Test
     {
       "estimate" => { estimate: 600 }, "amount" => { estimate: tokens(-1) }, "fraction" => { estimate: tokens(1.5) },
       "unit" => { estimate: Cycles::Amount.new("EURO", 1) }, "ttl" => { estimate: tokens(1), ttl: "soon" },
-      "ttl_ms" => { ttl: 0.001 }, "overage_policy" => { overage_policy: "SOMETIMES" },
+      "ttl_ms" => { ttl: 0.001 }, "seconds" => { ttl: -1 }, "overage_policy" => { overage_policy: "SOMETIMES" },
       "colour" => { subject: { colour: "red" } }, "call" => { metadata: { x: Float::NAN } },
       "nested" => { nested: "maybe" }, "action" => { action: "llm" }
     }.each do |field, call|

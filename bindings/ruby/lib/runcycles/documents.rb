@@ -9,6 +9,9 @@ module Cycles
       circuit_breaker_cooldown
     ].freeze
 
+    # The most seconds that are a time and not a mistake: a century.
+    LONGEST = 3_155_760_000
+
     # What may be said of an action, and of who spends.
     ACTION = %i[kind name tags].freeze
     SUBJECT = %i[tenant workspace app workflow agent toolset dimensions].freeze
@@ -52,9 +55,9 @@ module Cycles
 
     def milliseconds(name, seconds)
       return nil if seconds.nil?
-      return (seconds * 1000).round if seconds.is_a?(Numeric) && seconds.real? && seconds.finite?
+      return (seconds * 1000).round if seconds.is_a?(Numeric) && seconds.real? && seconds.between?(0, LONGEST)
 
-      raise ValidationError, "#{name} is a number of seconds #{name}=#{seconds.inspect}"
+      raise ValidationError, "#{name} is a number of seconds from 0 on #{name}=#{seconds.inspect}"
     end
 
     def amount(name, amount)

@@ -37,6 +37,8 @@ module Cycles
         # The name of the error's class and not its message: that may hold what must not leave the process.
         else hold.actual.nil? ? hold.release(failure.class.name) : hold.commit
         end
+      rescue Error
+        # The block's value, or its error, is the caller's all the same.
       end
 
       # Runs the block, with a LeaseLostError in its thread when the lease is lost.

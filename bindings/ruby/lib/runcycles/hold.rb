@@ -91,8 +91,8 @@ module Cycles
   class Hold
     include Reservation
 
-    # What the work has cost: an Integer in the estimate's unit, or an Amount.
-    # Without it the estimate is committed.
+    # What the work has cost: a number of the estimate's unit, whose fraction is
+    # rounded up, or an Amount. Without it the estimate is committed.
     attr_accessor :actual
     # Measurements to commit with: tokens_input, tokens_output, latency_ms, model_version, custom.
     attr_accessor :metrics
@@ -174,13 +174,16 @@ module Cycles
                                     metadata: { not_encoded: e.message.scrub } }.compact)
     end
 
-    # Anything but a number goes as it is: the core commits the estimate and says so.
+    # The work has run. What is no amount goes as it is: the core commits the
+    # estimate and says so.
     def spent
       case actual
-      when Integer then { unit: @unit, amount: actual }
       when nil, Amount then actual
+      when Numeric then { unit: @unit, amount: actual.ceil }
       else actual.to_s
       end
+    rescue FloatDomainError, NoMethodError
+      actual.to_s
     end
 
     def now

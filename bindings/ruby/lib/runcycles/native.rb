@@ -42,7 +42,7 @@ module Cycles
         raise Error.of(JSON.parse(take(told))) unless told.null?
 
         answer
-      rescue ArgumentError, TypeError => e
+      rescue ArgumentError, TypeError, RangeError => e
         raise unfit(name, e)
       end
 
@@ -61,7 +61,7 @@ module Cycles
       def start(name, *arguments)
         own!
         Library.public_send(name, *arguments)
-      rescue ArgumentError, TypeError => e
+      rescue ArgumentError, TypeError, RangeError => e
         raise unfit(name, e)
       end
 

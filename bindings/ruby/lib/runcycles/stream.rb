@@ -42,12 +42,12 @@ module Cycles
 
     # Counts tokens that went in.
     def add_input_tokens(tokens)
-      record { |usage| usage.tokens_input += tokens }
+      record { |usage| usage.tokens_input += [tokens, 0].max }
     end
 
     # Counts tokens that came out.
     def add_output_tokens(tokens)
-      record { |usage| usage.tokens_output += tokens }
+      record { |usage| usage.tokens_output += [tokens, 0].max }
     end
 
     # Says what the stream has cost so far in all, in the estimate's unit.
