@@ -6,6 +6,7 @@ pub(crate) mod kotlin;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod ruby;
+pub(crate) mod swift;
 
 use std::path::Path;
 use std::process::Command;

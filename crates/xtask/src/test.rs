@@ -4,6 +4,7 @@ mod compat;
 mod docs;
 pub(crate) mod examples;
 mod package;
+mod swift;
 
 use std::time::Instant;
 
@@ -37,6 +38,8 @@ pub(crate) enum Suite {
     Go,
     /// `bindings/ruby/test`, and its scenarios with the installed gem
     Ruby,
+    /// `bindings/swift`: generated, and compiled where Swift is
+    Swift,
     /// 200,000 commands against the oracle
     Simulation,
     /// A server that is killed 20 times under load
@@ -56,7 +59,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,
@@ -67,6 +70,7 @@ impl Suite {
         Self::Kotlin,
         Self::Go,
         Self::Ruby,
+        Self::Swift,
         Self::Oversubscription,
         Self::Compat,
         Self::PythonPackage,
@@ -81,6 +85,7 @@ impl Suite {
             Self::Kotlin => Language::Kotlin.name(),
             Self::Go => Language::Go.name(),
             Self::Ruby => Language::Ruby.name(),
+            Self::Swift => "swift",
             Self::Simulation => "simulation",
             Self::Crash => "crash",
             Self::Contract => "contract",
@@ -101,7 +106,8 @@ impl Suite {
             Self::Kotlin => Some(Language::Kotlin),
             Self::Go => Some(Language::Go),
             Self::Ruby => Some(Language::Ruby),
-            Self::Simulation
+            Self::Swift
+            | Self::Simulation
             | Self::Crash
             | Self::Fuzz
             | Self::Oversubscription
@@ -132,6 +138,8 @@ pub(crate) fn run(repo: &Repo, suites: &[Suite]) -> Result<Report> {
             report.skip(suite.name(), what, in_ci());
         } else if suite == Suite::Docs {
             docs::run(repo, &mut report);
+        } else if suite == Suite::Swift {
+            swift::run(repo, &mut report);
         } else {
             report.add(row(repo, suite));
         }
@@ -218,6 +226,6 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         Suite::Fuzz => fuzz::count(repo),
         Suite::Compat => compat::count(repo),
         Suite::PythonPackage => package::count(repo),
-        Suite::Docs => Ok((Count::default(), true)),
+        Suite::Swift | Suite::Docs => Ok((Count::default(), true)),
     }
 }

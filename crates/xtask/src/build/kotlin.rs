@@ -69,12 +69,17 @@ fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
 /// Writes the Kotlin that talks to the native library.
 pub(crate) fn generate(repo: &Repo) -> Result<()> {
     let out = repo.path("bindings/kotlin/target/generated-sources/uniffi");
-    run(Command::new(repo.artifact(&format!("uniffi-bindgen{}", std::env::consts::EXE_SUFFIX)))
-        .arg("generate")
-        .arg(repo.artifact(&library("runcycles_uniffi")))
-        .args(["--language", "kotlin", "--no-format", "--out-dir"])
-        .arg(out)
-        .current_dir(&repo.root))
+    run(&mut bindgen(repo, "kotlin", &out))
+}
+
+/// The generator of the library's own version, for `language`, into `out`.
+pub(super) fn bindgen(repo: &Repo, language: &str, out: &Path) -> Command {
+    let name = format!("uniffi-bindgen{}", std::env::consts::EXE_SUFFIX);
+    let mut command = Command::new(repo.artifact(&name));
+    command.arg("generate").arg(repo.artifact(&library("runcycles_uniffi")));
+    command.args(["--language", language, "--no-format", "--out-dir"]).arg(out);
+    command.current_dir(&repo.root);
+    command
 }
 
 /// `mvn`, in one project of the working copy.
