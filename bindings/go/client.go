@@ -68,12 +68,16 @@ func (c Config) document() (string, error) {
 type Client struct{ native *native.Client }
 
 // New makes a client of a remote authority. Nothing is sent yet.
-func New(config Config) (*Client, error) {
+func New(config Config) (*Client, error) { return NewAt(config, nil) }
+
+// NewAt is [New] on a clock of the native side; only this module's packages can
+// have one.
+func NewAt(config Config, clock *native.Clock) (*Client, error) {
 	document, err := config.document()
 	if err != nil {
 		return nil, err
 	}
-	return made(native.NewClient(document))
+	return made(native.NewClient(document, clock))
 }
 
 // FromEnv makes a client set up by the environment: CYCLES_BASE_URL,

@@ -57,24 +57,26 @@ extern "C" {
 int64_t cycles_usd_microcents(const char *dollars, char **error);
 
 // A client of the remote authority that `config` names: base_url, api_key and,
-// as needed, tenant, journal_dir, … (docs/connecting.md).
+// as needed, tenant, journal_dir, … (docs/connecting.md). `clock` may be NULL:
+// the machine's.
 //
 // # Safety
-// Texts end in a zero byte; `error` is NULL or may be written to.
-cycles_client *cycles_client_new(const char *config, char **error);
+// Texts end in a zero byte; `clock` is NULL or not freed; `error` is NULL or may
+// be written to.
+cycles_client *cycles_client_new(const char *config, const cycles_clock *clock, char **error);
 
 // A client set up by environment variables that begin with `prefix`, CYCLES_
 // where it is NULL. Times whose name carries no unit are milliseconds.
 //
 // # Safety
-// As [`cycles_client_new`].
+// Texts end in a zero byte; `error` is NULL or may be written to.
 cycles_client *cycles_client_from_env(const char *prefix, char **error);
 
 // A client with an authority of its own, in process, holding `seed` (YAML or
 // JSON, docs/seed.md). `config` may be NULL, and `clock` too: the machine's.
 //
 // # Safety
-// As [`cycles_client_new`]; `clock` is NULL or not freed.
+// As [`cycles_client_new`].
 cycles_client *cycles_client_embedded(const char *seed,
                                       const char *config,
                                       const cycles_clock *clock,

@@ -48,20 +48,23 @@ fn built(
 }
 
 /// A client of the remote authority that `config` names: base_url, api_key and,
-/// as needed, tenant, journal_dir, … (docs/connecting.md).
+/// as needed, tenant, journal_dir, … (docs/connecting.md). `clock` may be NULL:
+/// the machine's.
 ///
 /// # Safety
-/// Texts end in a zero byte; `error` is NULL or may be written to.
+/// Texts end in a zero byte; `clock` is NULL or not freed; `error` is NULL or may
+/// be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cycles_client_new(
     config: *const c_char,
+    clock: *const Clock,
     error: *mut *mut c_char,
 ) -> *mut Client {
     // SAFETY: as the caller promises.
     unsafe {
         told(error, std::ptr::null_mut(), || {
             let config: ConfigDocument = document("config", read("config", config)?)?;
-            built(config.into_remote_builder()?, None, None)
+            built(config.into_remote_builder()?, clock.as_ref(), None)
         })
     }
 }
@@ -70,7 +73,7 @@ pub unsafe extern "C" fn cycles_client_new(
 /// where it is NULL. Times whose name carries no unit are milliseconds.
 ///
 /// # Safety
-/// As [`cycles_client_new`].
+/// Texts end in a zero byte; `error` is NULL or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cycles_client_from_env(
     prefix: *const c_char,
@@ -92,7 +95,7 @@ pub unsafe extern "C" fn cycles_client_from_env(
 /// JSON, docs/seed.md). `config` may be NULL, and `clock` too: the machine's.
 ///
 /// # Safety
-/// As [`cycles_client_new`]; `clock` is NULL or not freed.
+/// As [`cycles_client_new`].
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cycles_client_embedded(
     seed: *const c_char,

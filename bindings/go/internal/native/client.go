@@ -27,12 +27,14 @@ func client(handle *C.cycles_client, report *C.char) (*Client, error) {
 	return made, nil
 }
 
-// NewClient makes a client of a remote authority.
-func NewClient(config string) (*Client, error) {
+// NewClient makes a client of a remote authority; clock may be nil.
+func NewClient(config string, clock *Clock) (*Client, error) {
 	given, free := text(config)
 	defer free()
 	var report *C.char
-	return client(C.cycles_client_new(given, &report), report)
+	made := C.cycles_client_new(given, clock.pointer(), &report)
+	runtime.KeepAlive(clock)
+	return client(made, report)
 }
 
 // ClientFromEnv makes a client set up by environment variables.

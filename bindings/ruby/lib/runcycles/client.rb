@@ -5,9 +5,9 @@ module Cycles
   class Client
     # A client of a remote authority: `base_url`, `api_key` and, as needed,
     # `tenant`, `journal_dir`, … (docs/connecting.md); times are seconds. Nothing
-    # is sent yet.
-    def self.new(**settings)
-      wrap(Native.make(:client, :client_new, Documents.config(settings)))
+    # is sent yet. `clock` is for tests (Testing::Clock).
+    def self.new(clock: nil, **settings)
+      wrap(Native.make(:client, :client_new, Documents.config(settings), clock&.native))
     end
 
     # A client set up by the environment: CYCLES_BASE_URL, CYCLES_API_KEY,

@@ -4,8 +4,11 @@ module Cycles
   # What the work is asked to keep to; nil where it is free.
   Caps = Struct.new(:max_tokens, :max_steps_remaining, :tool_allowlist, :tool_denylist, :cooldown_ms)
 
-  # What is known of a reservation.
+  # What is known of a reservation, and how it is settled.
   module Reservation
+    # How it was settled; nil until then.
+    attr_reader :settlement
+
     # As the authority answered; empty for a call that it could not be asked about.
     def response
       context["response"] || {}
@@ -69,6 +72,15 @@ module Cycles
     def context
       @context ||= JSON.parse(@text)
     end
+
+    # Whatever interrupts the thread, a settlement that has begun goes on.
+    def settle
+      task = nil
+      Thread.handle_interrupt(Object => :never) { task = yield }
+      settled = Settlement.new(Native.await(task))
+      @settlement ||= settled
+      settled
+    end
   end
 
   # What a call would be answered; nothing is held.
@@ -98,8 +110,6 @@ module Cycles
     attr_accessor :metrics
     # Kept with the commit.
     attr_accessor :metadata
-    # How it was settled; nil until then.
-    attr_reader :settlement
 
     # Reserves; answers an Evaluation where `document` is a dry run.
     def self.reserve(client, document)
@@ -156,15 +166,6 @@ module Cycles
     end
 
     private
-
-    # Whatever interrupts the thread, a settlement that has begun goes on.
-    def settle
-      task = nil
-      Thread.handle_interrupt(Object => :never) { task = yield }
-      settled = Settlement.new(Native.await(task))
-      @settlement ||= settled
-      settled
-    end
 
     # What does not encode must not keep the spend from being booked.
     def report

@@ -28,7 +28,7 @@ module Cycles
 
     {
       usd_microcents: [%i[string], :int64],
-      client_new: [%i[string], :pointer],
+      client_new: [%i[string pointer], :pointer],
       client_from_env: [%i[string], :pointer],
       client_embedded: [%i[string string pointer], :pointer],
       client_set_api_key: [%i[pointer string], :bool],

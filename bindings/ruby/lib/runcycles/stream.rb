@@ -10,9 +10,6 @@ module Cycles
   class Stream
     include Reservation
 
-    # How it was settled; nil until then.
-    attr_reader :settlement
-
     # Reserves; nothing must flow where that is refused.
     def self.reserve(client, document, options, cost)
       inside = Current.get&.parent
@@ -104,13 +101,15 @@ module Cycles
     # The stream has ended: commits what was used, the estimate where nothing says
     # what that is.
     def finish
-      settle { |usage| Native.start(:stream_finish, @stream, usage) }
+      usage = report
+      settle { Native.start(:stream_finish, @stream, usage) }
     end
 
     # The stream has failed or is given up: commits what flowed; gives everything
     # back where nothing did.
     def abort(reason = nil)
-      settle { |usage| Native.start(:stream_abort, @stream, usage, reason&.to_s) }
+      usage = report
+      settle { Native.start(:stream_abort, @stream, usage, reason&.to_s) }
     end
 
     # Runs the block with calls inside it being inside the stream.
@@ -141,15 +140,6 @@ module Cycles
       proceed?
     rescue Error
       false
-    end
-
-    def settle
-      usage = report
-      task = nil
-      Thread.handle_interrupt(Object => :never) { task = yield usage }
-      settled = Settlement.new(Native.await(task))
-      @settlement ||= settled
-      settled
     end
 
     # Output has flowed: what does not encode must not keep it from being booked.
