@@ -15,11 +15,14 @@ use crate::language::Language;
 use crate::repo::{PROFILE, Repo};
 use crate::run::run_and_keep;
 
+/// The row that others are compared with.
+const RUST: &str = "rust";
+
 const MODES: [(&str, &str); 2] = [("embedded", "in process"), ("http", "loopback HTTP")];
 
 /// Medians of p50 and p99 over all runs, in microseconds.
 struct Row {
-    language: Language,
+    language: &'static str,
     mode: &'static str,
     p50: f64,
     p99: f64,
@@ -53,6 +56,8 @@ pub(crate) enum Subject {
     Go,
     /// A guarded call in Ruby
     Ruby,
+    /// A guarded call in C
+    C,
 }
 
 impl Subject {
@@ -64,7 +69,8 @@ impl Subject {
             Self::Kotlin => Some(Language::Kotlin),
             Self::Go => Some(Language::Go),
             Self::Ruby => Some(Language::Ruby),
-            Self::Ledger
+            Self::C
+            | Self::Ledger
             | Self::Http
             | Self::Store
             | Self::Memory
@@ -81,13 +87,15 @@ pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> R
     build::workspace(repo)?;
     for subject in subjects.iter().filter(|subject| subject.language().is_none()) {
         match subject {
+            Subject::C => {}
             Subject::Settlement => settlement::run(repo, runs)?,
             _ => authority::run(repo, *subject, runs)?,
         }
     }
     let languages: Vec<_> = subjects.iter().filter_map(|subject| subject.language()).collect();
-    if !languages.is_empty() {
-        guarded_calls(repo, &languages, runs, calls)?;
+    let in_c = subjects.contains(&Subject::C);
+    if in_c || !languages.is_empty() {
+        guarded_calls(repo, &languages, in_c, runs, calls)?;
     }
     // Minutes, and other packages, for whoever asks for it by name.
     if named && subjects.contains(&Subject::Node) {
@@ -105,12 +113,29 @@ fn by_default() -> Vec<Subject> {
     all.filter(|subject| !matches!(subject, Subject::Settlement | Subject::Store)).collect()
 }
 
-fn guarded_calls(repo: &Repo, languages: &[Language], runs: u32, calls: u32) -> Result<()> {
-    let languages = Language::present(languages)?;
+fn guarded_calls(
+    repo: &Repo,
+    languages: &[Language],
+    in_c: bool,
+    runs: u32,
+    calls: u32,
+) -> Result<()> {
+    let mut programs = Vec::new();
+    if !languages.is_empty() {
+        for language in Language::present(languages)? {
+            build::package(repo, language)?;
+            let program = build::program(repo, "bench", "bench", language)?;
+            programs.push((language.name(), program));
+        }
+    }
+    // The compiler is Go's too.
+    match Language::Go.missing() {
+        _ if !in_c => {}
+        None => programs.push(("c", build::c::program(repo, "examples/bench/c/bench.c")?)),
+        Some(what) => println!("SKIP c: {what}"),
+    }
     let mut rows = Vec::new();
-    for language in languages {
-        build::package(repo, language)?;
-        let mut command = build::program(repo, "bench", "bench", language)?;
+    for (language, mut command) in programs {
         command.env("BENCH_RUNS", runs.to_string()).env("BENCH_CALLS", calls.to_string());
         command.env("CYCLES_CONTRACT", "off"); // users' test servers do not check either
         let finished = run_and_keep(command.current_dir(&repo.root))?;
@@ -134,15 +159,11 @@ fn print(rows: &[Row]) {
         "language", "authority", "p50 µs", "p99 µs", "× Rust"
     );
     for row in rows {
-        let rust =
-            rows.iter().find(|other| other.language == Language::Rust && other.mode == row.mode);
+        let rust = rows.iter().find(|other| other.language == RUST && other.mode == row.mode);
         let ratio = rust.map_or("-".to_owned(), |rust| format!("{:.1}", row.p50 / rust.p50));
         println!(
             "{:8}  {:13}  {:9.1}  {:9.1}  {ratio:>7}",
-            row.language.name(),
-            row.mode,
-            row.p50,
-            row.p99
+            row.language, row.mode, row.p50, row.p99
         );
     }
 }

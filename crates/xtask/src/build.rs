@@ -1,6 +1,7 @@
 //! Everything is built once, by one `cargo build`; then each language's package
 //! gets its native library (`docs/adr/0003`).
 
+pub(crate) mod c;
 pub(crate) mod go;
 pub(crate) mod kotlin;
 pub(crate) mod node;

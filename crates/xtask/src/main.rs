@@ -136,7 +136,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         }
         Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
         Command::Recovery { report } => recovery::run(&repo, report.as_deref()),
-        Command::Size => Ok(size::run(&repo)),
+        Command::Size => size::run(&repo),
         Command::Ci => ci(&repo),
     }
 }
