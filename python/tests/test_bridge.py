@@ -6,6 +6,8 @@ import asyncio
 import gc
 import os
 import threading
+from collections import Counter
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -59,6 +61,28 @@ def test_loops_in_several_threads(server: TestServer) -> None:
         worker.join()
     assert totals == [20] * 4
     assert balance(server) == (920, 0, 80)
+
+
+async def test_the_loop_turns_between_calls_that_end_together(server: TestServer) -> None:
+    client, calls = server.async_client(), 64
+    turns, ended = 0, Counter[int]()
+
+    async def call() -> None:
+        await client.get_balances(tenant="acme")
+        ended[turns] += 1
+
+    tasks = [asyncio.create_task(call()) for _ in range(calls)]
+    await asyncio.sleep(0)
+    # The loop's thread is held here until all answers are in.
+    nothing, deadline = threading.Event(), monotonic() + 10
+    while _native.bridge_statistics()["arrived"] < calls and monotonic() < deadline:
+        nothing.wait(0.001)
+    assert _native.bridge_statistics()["arrived"] == calls
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        turns += 1
+    assert ended.total() == calls
+    assert max(ended.values()) <= 8
 
 
 class NoReaders(asyncio.SelectorEventLoop):

@@ -2,10 +2,10 @@
 //!
 //! Tokio threads never touch Python. A finished task puts its completion in
 //! its loop's mailbox and, when the mailbox was empty, wakes the loop once;
-//! the loop's thread then takes the whole batch. Attaching from tokio threads
+//! the loop's thread then takes them in batches. Attaching from tokio threads
 //! instead crashes the interpreter at exit and costs a wake-up per result.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +21,10 @@ use tokio::task::AbortHandle;
 use crate::errors;
 use crate::runtime::{self, Work};
 use crate::wakeup::{Waiting, Wakeup};
+
+/// Completions of one turn of a loop: each lets a task run on, and timers and
+/// sockets wait for all of a turn's tasks.
+const AT_ONCE: usize = 8;
 
 /// Turns a task's value into a Python object, on the loop's thread.
 type Completion = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -46,7 +50,7 @@ pub(crate) enum OnCancel {
 
 /// Where tokio threads leave completions for one event loop.
 struct Mailbox {
-    completions: Mutex<Vec<(u64, Completion)>>,
+    completions: Mutex<VecDeque<(u64, Completion)>>,
     wakeup: Wakeup,
 }
 
@@ -54,7 +58,7 @@ impl Mailbox {
     fn put(&self, id: u64, completion: Completion) {
         let was_empty = {
             let mut completions = lock(&self.completions);
-            completions.push((id, completion));
+            completions.push_back((id, completion));
             completions.len() == 1
         };
         if was_empty {
@@ -62,8 +66,24 @@ impl Mailbox {
         }
     }
 
-    fn take(&self) -> Vec<(u64, Completion)> {
-        std::mem::take(&mut *lock(&self.completions))
+    /// What one turn of the loop completes; wakes it for the rest.
+    fn take(&self) -> VecDeque<(u64, Completion)> {
+        let mut completions = lock(&self.completions);
+        let at_once = AT_ONCE.min(completions.len());
+        let rest = completions.split_off(at_once);
+        let taken = std::mem::replace(&mut *completions, rest);
+        let is_empty = completions.is_empty();
+        drop(completions);
+        if !is_empty {
+            self.wakeup.wake();
+        }
+        taken
+    }
+
+    /// Drops what nobody will take any more.
+    fn clear(&self) {
+        let left = std::mem::take(&mut *lock(&self.completions));
+        drop(left);
     }
 }
 
@@ -272,7 +292,7 @@ fn forget_closed_loops(py: Python<'_>) -> PyResult<()> {
         let event_loop = bridge.get().event_loop.bind(py);
         if event_loop.call_method0(intern!(py, "is_closed"))?.is_truthy()? {
             let closed = lock(&BRIDGES).as_mut().and_then(|bridges| bridges.remove(&address));
-            drop(bridge.get().mailbox.take());
+            bridge.get().mailbox.clear();
             bridge.get().waiting.shutdown(py, &bridge.get().mailbox.wakeup);
             drop(closed);
         }
@@ -294,17 +314,20 @@ pub(crate) fn shutdown(py: Python<'_>) {
     }
 }
 
-/// Numbers for tests: how many loops have a bridge and how many futures wait.
+/// Numbers for tests: how many loops have a bridge, how many futures wait, and
+/// how many of those only for their loop.
 pub(crate) fn statistics(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-    let (loops, waiting) = match lock(&BRIDGES).as_ref() {
-        Some(bridges) => {
-            (bridges.len(), bridges.values().map(|bridge| lock(&bridge.get().pending).len()).sum())
-        }
-        None => (0, 0),
-    };
+    let (mut loops, mut waiting, mut arrived) = (0, 0, 0);
+    for bridge in lock(&BRIDGES).iter().flat_map(HashMap::values) {
+        let bridge = bridge.get();
+        loops += 1;
+        waiting += lock(&bridge.pending).len();
+        arrived += lock(&bridge.mailbox.completions).len();
+    }
     let numbers = PyDict::new(py);
     numbers.set_item("loops", loops)?;
     numbers.set_item("waiting", waiting)?;
+    numbers.set_item("arrived", arrived)?;
     Ok(numbers)
 }
 
