@@ -50,8 +50,7 @@ export class CyclesContext {
   metrics: CyclesMetrics | undefined;
   /** Set it inside the function to store data with the commit. */
   commitMetadata: Metadata | undefined;
-  /** What a stream has used so far; of a call, only what is committed with a stream that it returns. */
-  readonly usage = new StreamUsage();
+  #usage: StreamUsage | undefined;
 
   /** @internal */
   constructor(hold: NativeGuard | NativeStream, signal: Signal | undefined, parent: (context: CyclesContext) => NativeParent | null) {
@@ -158,6 +157,12 @@ export class CyclesContext {
   get #own(): AbortController {
     this.#controller ??= new AbortController();
     return this.#controller;
+  }
+
+  /** What a stream has used so far; of a call, only what is committed with a stream that it returns. */
+  get usage(): StreamUsage {
+    this.#usage ??= new StreamUsage();
+    return this.#usage;
   }
 
   /** How the call ended; set once the function has returned or thrown. */

@@ -44,6 +44,22 @@ export function encode(document: JsonValue): Encoded {
   return holdsBigint(document) ? exact(document) : JSON.stringify(document);
 }
 
+/** Copies a value and encodes it; what is plain JSON already is not copied. */
+export function encodeCopy(value: unknown): Encoded {
+  return isPlain(value, 0) ? JSON.stringify(value) : encode(copyDocument(value));
+}
+
+/** Whether `JSON.stringify` writes just what a copy holds. */
+function isPlain(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean' || (value === undefined && depth > 0);
+  if (value === null) return true;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if ((prototype !== Object.prototype && prototype !== Array.prototype) || depth > MAX_DEPTH || 'toJSON' in value) return false;
+  for (const key in value) if (!isPlain((value as { [key: string]: unknown })[key], depth + 1)) return false;
+  return true;
+}
+
 /** What {@link encode} is the other way of. */
 export function decode<T extends JsonValue = WireDocument>(encoded: Encoded): T {
   return (typeof encoded === 'string' ? JSON.parse(encoded) : encoded) as T;

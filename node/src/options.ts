@@ -1,7 +1,7 @@
 import type { Signal } from './abort.js';
 import type { CyclesClient } from './client.js';
-import type { Encoded, JsonValue } from './document.js';
-import { copyDocument, encode } from './document.js';
+import type { Encoded } from './document.js';
+import { encodeCopy } from './document.js';
 import { CyclesValidationError } from './errors.js';
 import { Unit } from './models.js';
 import type { Amount, CommitOveragePolicy, Integer, Metadata, Open } from './models.js';
@@ -84,15 +84,21 @@ export function signalOf<A extends unknown[]>(options: ReserveOptions<A>, args: 
   return (typeof options.signal === 'function' ? options.signal(...args) : options.signal) as Signal | undefined;
 }
 
-/** The request of one call, its options evaluated. */
-export async function guardRequest<A extends unknown[]>(
+type Values = { [name: string]: unknown };
+
+/** The request of one call, its options evaluated; a promise only where one of them is. */
+export function guardRequest<A extends unknown[]>(
   options: ReserveOptions<A> & { dryRun?: boolean | undefined },
   args: A,
-): Promise<Encoded> {
-  const values = await evaluated(options, args);
-  const subject: { [field: string]: unknown } = {};
+): Encoded | Promise<Encoded> {
+  const values = evaluated(options, args);
+  return values instanceof Promise ? values.then((later) => request(options, later)) : request(options, values);
+}
+
+function request<A extends unknown[]>(options: ReserveOptions<A> & { dryRun?: boolean | undefined }, values: Values): Encoded {
+  const subject: Values = {};
   for (const field of SUBJECT_FIELDS) subject[field] = values[field];
-  const document = {
+  return encodeCopy({
     estimate: amount(whole(values['estimate'] as Integer, 'estimate'), options.unit),
     subject,
     action: { kind: values['actionKind'] ?? 'unknown', name: values['actionName'] ?? 'unknown', tags: values['actionTags'] },
@@ -103,8 +109,7 @@ export async function guardRequest<A extends unknown[]>(
     nested: options.nested,
     metadata: values['metadata'],
     idempotency_key: values['idempotencyKey'],
-  };
-  return encode(copyDocument(document) as JsonValue);
+  });
 }
 
 const EVALUATED = [...SUBJECT_FIELDS, 'estimate', 'actionKind', 'actionName', 'actionTags', 'metadata', 'idempotencyKey'] as const;
@@ -113,8 +118,8 @@ const EVALUATED = [...SUBJECT_FIELDS, 'estimate', 'actionKind', 'actionName', 'a
 function evaluated<A extends unknown[]>(
   options: ReserveOptions<A>,
   args: A,
-): { [name: string]: unknown } | Promise<{ [name: string]: unknown }> {
-  const values: { [name: string]: unknown } = {};
+): Values | Promise<Values> {
+  const values: Values = {};
   const waiting: Promise<void>[] = [];
   for (const name of EVALUATED) {
     const option = options[name];

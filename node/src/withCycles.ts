@@ -5,13 +5,13 @@ import { nativeOf } from './client.js';
 import { CyclesContext, getCyclesContext, runInContext } from './context.js';
 import { clientOf } from './defaults.js';
 import type { Encoded, WireDocument } from './document.js';
-import { decode } from './document.js';
+import { decode, encodeCopy } from './document.js';
 import { CyclesValidationError, errorFromReport } from './errors.js';
 import { dryRunResultFromWire } from './mappers.js';
 import type { DryRunResult, Integer } from './models.js';
 import { encodeReport } from './names.js';
 import { native, unwrap } from './native.js';
-import type { Envelope, NativeAbort, NativeGuard } from './native.js';
+import type { Answer, NativeAbort, NativeGuard } from './native.js';
 import { amount, guardRequest, refuseUnusable, signalOf } from './options.js';
 import type { ReserveOptions, WatchOptions } from './options.js';
 import { GuardedItems, isStreamLike, watched } from './items.js';
@@ -92,13 +92,29 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     if (isWatched) return watchedCall(await openStream(options, args), () => fn.apply(this, args));
     const client = clientOf(options.client);
     const signal = signalOf(options, args);
-    const guard = await begin(client, await guardRequest(options, args), signal);
+    // Why look before waiting: in process nothing is to be waited for, and every wait costs turns of the queue.
+    const request = guardRequest(options, args);
+    const begun = begin(client, request instanceof Promise ? await request : request, signal);
+    const guard = unwrap(begun instanceof Promise ? await begun : begun);
     if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
 
     const context = new CyclesContext(guard, signal, () => guard.parent());
-    const result = await runUnlessLost(guard, context, () => fn.apply(this, args));
+    const body = (): R => fn.apply(this, args);
+    let result: Awaited<R>;
+    if (guard.cancels()) {
+      result = await runCancellable(guard, context, body);
+    } else {
+      try {
+        result = await runInContext(context, body);
+      } catch (error) {
+        CyclesContext.settle(context, await guard.release(null));
+        throw error;
+      }
+    }
     if (isStreamLike(result)) return watched(new CallHold(guard, context, options), result);
-    CyclesContext.settle(context, await commit(guard, context, options, result));
+    const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
+    const settled = commit(guard, context, options, actual);
+    CyclesContext.settle(context, settled instanceof Promise ? await settled : settled);
     return result;
   };
 }
@@ -118,26 +134,15 @@ async function watchedCall(stream: StreamReservation, body: () => unknown): Prom
 }
 
 /** Reserves. Aborted, what comes of it is given back. */
-async function begin(client: CyclesClient, request: Encoded, signal: Signal | undefined): Promise<NativeGuard> {
+function begin(client: CyclesClient, request: Encoded, signal: Signal | undefined): Answer<NativeGuard> {
   refuseAborted(signal);
   const begun = nativeOf(client).begin(request, CyclesContext.parentOf(getCyclesContext()));
-  const giveBack = (): void => {
-    void Promise.resolve(begun).then((envelope) => 'ok' in envelope && envelope.ok.release('aborted'));
-  };
-  return unwrap(await unlessAborted(signal, begun, giveBack));
+  if (signal === undefined || !(begun instanceof Promise)) return begun;
+  const giveBack = (): void => void begun.then((envelope) => 'ok' in envelope && envelope.ok.release('aborted'));
+  return unlessAborted(signal, begun, giveBack);
 }
 
-/** Runs the function; releases when it throws, gives up when its lease is lost and it is to be cancelled. */
-async function runUnlessLost<R>(guard: NativeGuard, context: CyclesContext, body: () => R): Promise<Awaited<R>> {
-  if (guard.cancels()) return runCancellable(guard, context, body);
-  try {
-    return await runInContext(context, body);
-  } catch (error) {
-    CyclesContext.settle(context, await guard.release(null));
-    throw error;
-  }
-}
-
+/** Runs the function; releases when it throws, gives up when its lease is lost. */
 async function runCancellable<R>(guard: NativeGuard, context: CyclesContext, body: () => R): Promise<Awaited<R>> {
   const abort: NativeAbort = native.createAbort();
   let lost: Error | undefined;
@@ -159,16 +164,17 @@ async function runCancellable<R>(guard: NativeGuard, context: CyclesContext, bod
   }
 }
 
-async function commit<A extends unknown[], R>(
+/** Commits `actual`, or the estimate, marked where there should have been an actual. */
+function commit<A extends unknown[], R>(
   guard: NativeGuard,
   context: CyclesContext,
   options: WithCyclesOptions<A, R>,
-  result: R,
-): Promise<Envelope<Encoded>> {
-  const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
+  actual: Integer | undefined,
+): Answer<Encoded> {
   const unknown = options.actual !== undefined && actual === undefined;
   const metadata = unknown ? { ...context.commitMetadata, actual_source: 'estimate' } : context.commitMetadata;
   const spent = { actual: actual === undefined ? undefined : amount(actual, options.unit) };
+  if (context.metrics === undefined && metadata === undefined) return guard.commit(encodeCopy(spent));
   return guard.commit(encodeReport(spent, { metrics: context.metrics, metadata }));
 }
 

@@ -99,7 +99,7 @@ pub(crate) struct Answer<T>(Progress<T>);
 
 enum Progress<T> {
     Ready(Envelope<T>),
-    Running(Pin<Box<dyn Future<Output = Envelope<T>> + Send>>),
+    Running(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
 }
 
 /// Where a call begins to run.
@@ -118,17 +118,19 @@ impl<T: 'static> Answer<T> {
         start: Start,
         body: impl Future<Output = Result<T, Failure>> + Send + 'static,
     ) -> Self {
-        let mut future: Pin<Box<dyn Future<Output = Envelope<T>> + Send>> =
-            Box::pin(guarded_async(body));
+        // Boxed before anything is put around it: it is large, and each layer would move it.
+        let mut body: Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>> = Box::pin(body);
         if start == Start::Here {
             // Whoever runs it on is told its own waker.
             let mut context = Context::from_waker(Waker::noop());
-            let polled = within_runtime_if_available(|| future.as_mut().poll(&mut context));
-            if let Poll::Ready(envelope) = polled {
-                return Self(Progress::Ready(envelope));
+            let poll = || within_runtime_if_available(|| body.as_mut().poll(&mut context));
+            match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Ready(result)) => return Self(Progress::Ready(Envelope(result))),
+                Ok(Poll::Pending) => {}
+                Err(payload) => return Self::failed(Failure::panicked(&*payload)),
             }
         }
-        Self(Progress::Running(future))
+        Self(Progress::Running(body))
     }
 
     /// A failure before anything began.
@@ -145,9 +147,9 @@ impl<T: ToNapiValue + Send + 'static> ToNapiValue for Answer<T> {
     unsafe fn to_napi_value(raw_env: sys::napi_env, answer: Self) -> napi::Result<sys::napi_value> {
         match answer.0 {
             Progress::Ready(envelope) => unsafe { Envelope::to_napi_value(raw_env, envelope) },
-            Progress::Running(future) => {
+            Progress::Running(body) => {
                 let env = Env::from(raw_env);
-                let promise = env.spawn_future(async { Ok(future.await) })?;
+                let promise = env.spawn_future(async { Ok(guarded_async(body).await) })?;
                 unsafe { PromiseRaw::to_napi_value(raw_env, promise) }
             }
         }
