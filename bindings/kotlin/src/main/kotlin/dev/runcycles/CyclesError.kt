@@ -60,10 +60,18 @@ public class ReservationFinalizedError internal constructor(report: ErrorReport)
 public class CyclesTransportError internal constructor(report: ErrorReport) : CyclesError(report)
 
 /** The request breaks the protocol's rules; nothing was sent. */
-public class CyclesValidationError internal constructor(report: ErrorReport) : CyclesError(report)
+public class CyclesValidationError internal constructor(report: ErrorReport) : CyclesError(report) {
+    /** For frameworks, which find out on their own what cannot be used. */
+    @JvmOverloads
+    public constructor(message: String, cause: Throwable? = null) : this(ErrorReport("Validation", message, cause = cause))
+}
 
 /** The configuration or a seed cannot be used. */
-public class CyclesConfigError internal constructor(report: ErrorReport) : CyclesError(report)
+public class CyclesConfigError internal constructor(report: ErrorReport) : CyclesError(report) {
+    /** For frameworks, which find out on their own what cannot be used. */
+    @JvmOverloads
+    public constructor(message: String, cause: Throwable? = null) : this(ErrorReport("Config", message, cause = cause))
+}
 
 /** A defect in this SDK; please report it. */
 public class CyclesInternalError internal constructor(report: ErrorReport) : CyclesError(report)

@@ -183,8 +183,8 @@ public class StreamReservation internal constructor(
             "actual" to usage.actual,
             // One that throws says nothing: the core then commits the estimate, and marks it.
             "cost" to cost?.let { runCatching { it(usage) }.getOrElse { error -> "threw ${error.javaClass.simpleName}" } },
-            "metrics" to usage.metrics?.document(),
-            "metadata" to usage.metadata,
+            "metrics" to (usage.metrics ?: context.metrics)?.document(),
+            "metadata" to (usage.metadata.orEmpty() + context.commitMetadata.orEmpty()).ifEmpty { null },
         )
         return Json.write(document.withoutNulls())
     }

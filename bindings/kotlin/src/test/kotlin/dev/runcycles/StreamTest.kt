@@ -53,6 +53,19 @@ class StreamTest {
         }
 
     @Test
+    fun `what is said in the context goes with the commit`() = onServer(Transport.HTTP) { fixture ->
+        val id = fixture.client.reserveStream(tokens(100)).use { stream ->
+            stream.context.metrics = CyclesMetrics(tokensInput = 7)
+            stream.context.commitMetadata = mapOf("source" to "context")
+            stream.record { it.copy(actual = 5, metadata = mapOf("source" to "usage", "kept" to true)) }
+            stream.finish()
+            stream.context.reservationId!!
+        }
+        val committed = fixture.client.getReservation(id).body!!
+        assertEquals(mapOf("source" to "context", "kept" to true), committed["committed_metadata"])
+    }
+
+    @Test
     fun `a block whose lease is lost is cancelled where the policy says so`() =
         onServer(Transport.HTTP, CyclesConfig(heartbeatPolicy = "cancel")) { fixture ->
             fixture.server.inject("extend", FaultKind.STATUS, status = 410, code = "RESERVATION_EXPIRED")
