@@ -7,6 +7,7 @@ pub(crate) mod kotlin;
 pub(crate) mod node;
 pub(crate) mod python;
 pub(crate) mod ruby;
+pub(crate) mod spring;
 pub(crate) mod swift;
 
 use std::path::Path;
@@ -22,8 +23,11 @@ use crate::run::run as run_command;
 pub(crate) fn run(repo: &Repo, languages: &[Language]) -> Result<bool> {
     let languages = Language::present(languages)?;
     workspace(repo)?;
-    for language in languages {
+    for &language in &languages {
         package(repo, language)?;
+    }
+    if languages.contains(&Language::Kotlin) {
+        spring::build(repo)?;
     }
     Ok(true)
 }

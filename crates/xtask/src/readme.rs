@@ -9,11 +9,12 @@ use anyhow::Result;
 use crate::repo::Repo;
 
 /// The pages that show code.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "bindings/go/README.md",
     "bindings/kotlin/README.md",
     "bindings/ruby/README.md",
+    "bindings/spring/README.md",
     "docs/guarded-calls.md",
     "docs/node.md",
     "docs/python.md",

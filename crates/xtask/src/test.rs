@@ -4,6 +4,7 @@ mod compat;
 mod docs;
 pub(crate) mod examples;
 mod package;
+mod spring;
 mod swift;
 
 use std::time::Instant;
@@ -34,6 +35,8 @@ pub(crate) enum Suite {
     Node,
     /// `bindings/kotlin/src/test`
     Kotlin,
+    /// `bindings/spring`, and its example
+    Spring,
     /// `bindings/go`, with the race detector
     Go,
     /// `bindings/ruby/test`, and its scenarios with the installed gem
@@ -59,7 +62,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,
@@ -68,6 +71,7 @@ impl Suite {
         Self::Python,
         Self::Node,
         Self::Kotlin,
+        Self::Spring,
         Self::Go,
         Self::Ruby,
         Self::Swift,
@@ -85,6 +89,7 @@ impl Suite {
             Self::Kotlin => Language::Kotlin.name(),
             Self::Go => Language::Go.name(),
             Self::Ruby => Language::Ruby.name(),
+            Self::Spring => "spring",
             Self::Swift => "swift",
             Self::Simulation => "simulation",
             Self::Crash => "crash",
@@ -103,7 +108,7 @@ impl Suite {
             Self::Rust => Some(Language::Rust),
             Self::Python | Self::Contract | Self::PythonPackage => Some(Language::Python),
             Self::Node => Some(Language::Node),
-            Self::Kotlin => Some(Language::Kotlin),
+            Self::Kotlin | Self::Spring => Some(Language::Kotlin),
             Self::Go => Some(Language::Go),
             Self::Ruby => Some(Language::Ruby),
             Self::Swift
@@ -219,6 +224,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             let counted = count::minitest(&all.stdout).plus(count::minitest(&from_gem.stdout));
             Ok((counted, all.success && from_gem.success))
         }
+        Suite::Spring => spring::count(repo),
         Suite::Simulation => simulate::count(repo),
         Suite::Crash => crash::count(repo),
         Suite::Oversubscription => oversubscription::count(repo),

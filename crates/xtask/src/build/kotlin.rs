@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use anyhow::Result;
 
-use super::library;
+use super::{library, spring};
 use crate::repo::{PROFILE, Repo};
 use crate::run::{Finished, run, run_and_keep};
 
@@ -53,8 +53,8 @@ pub(crate) fn start(repo: &Repo, project: &str) -> Result<Command> {
 fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
     let target = repo.path(project).join("target");
     let stamp = target.join("xtask-packaged");
-    let inputs =
-        [repo.path(project).join("src"), repo.path(project).join("pom.xml"), installed(repo)];
+    let own = [repo.path(project).join("src"), repo.path(project).join("pom.xml"), installed(repo)];
+    let inputs: Vec<_> = own.into_iter().chain(spring::installed(repo)).collect();
     if !fresh(&stamp, &inputs) {
         run(maven(repo, project).args(["-q", "package"]))?;
         std::fs::write(&stamp, "")?;
