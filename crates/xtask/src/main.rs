@@ -92,8 +92,11 @@ enum Command {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Show the twelve scenarios of the SDK recovery profile
+    /// Show the twelve scenarios of the SDK recovery profile; or kill processes of other languages
     Recovery {
+        /// Runs the tests that kill a process, with one of this language
+        #[arg(long, conflicts_with = "report")]
+        language: Vec<Language>,
         /// Where to write the report
         #[arg(long)]
         report: Option<std::path::PathBuf>,
@@ -135,7 +138,10 @@ fn run(command: Command) -> anyhow::Result<bool> {
             Ok(survived && simulated && ended)
         }
         Command::Fuzz { target, seconds } => fuzz::run(&repo, target.as_deref(), seconds),
-        Command::Recovery { report } => recovery::run(&repo, report.as_deref()),
+        Command::Recovery { language, .. } if !language.is_empty() => {
+            recovery::killed::run(&repo, &language)
+        }
+        Command::Recovery { report, .. } => recovery::run(&repo, report.as_deref()),
         Command::Size => size::run(&repo),
         Command::Ci => ci(&repo),
     }

@@ -2,6 +2,7 @@
 //! the tests that show it, and a report of them.
 
 mod evidence;
+pub(crate) mod killed;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +17,10 @@ use crate::run::run_and_keep;
 const CATALOG: &str = "tests/vectors/recovery/scenarios.yaml";
 
 /// Where the tests are: the SDK core's own, and those that kill a process.
-const TARGETS: [&str; 5] = ["--lib", "--test", "settlement", "--test", "recovery"];
+const TARGETS: [&str; 7] =
+    ["--lib", "--test", "settlement", "--test", "recovery", "--test", KILLED];
+/// Those that kill a process, which may be one of another language.
+const KILLED: &str = "killed";
 
 /// Which tests show which scenario.
 const SHOWN_BY: &[(&str, &[&str])] = &[

@@ -19,6 +19,7 @@ use crate::crash;
 use crate::fuzz;
 use crate::language::Language;
 use crate::oversubscription;
+use crate::recovery;
 use crate::repo::{Repo, in_ci};
 use crate::report::{Report, Row};
 use crate::run::run_and_keep;
@@ -53,6 +54,8 @@ pub(crate) enum Suite {
     Fuzz,
     /// 64 clients in all languages, one budget
     Oversubscription,
+    /// Processes of all languages that are killed while they settle
+    Recovery,
     /// Code written for the registry's packages, with those and with ours
     Compat,
     /// The Python package, installed from its wheel and from its sdist
@@ -62,7 +65,7 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Rust,
         Self::Simulation,
         Self::Crash,
@@ -76,6 +79,7 @@ impl Suite {
         Self::Ruby,
         Self::Swift,
         Self::Oversubscription,
+        Self::Recovery,
         Self::Compat,
         Self::PythonPackage,
         Self::Docs,
@@ -96,6 +100,7 @@ impl Suite {
             Self::Contract => "contract",
             Self::Fuzz => "fuzz",
             Self::Oversubscription => "oversubscription",
+            Self::Recovery => "recovery",
             Self::Compat => "compat",
             Self::PythonPackage => "python-package",
             Self::Docs => "docs",
@@ -116,6 +121,7 @@ impl Suite {
             | Self::Crash
             | Self::Fuzz
             | Self::Oversubscription
+            | Self::Recovery
             | Self::Compat
             | Self::Docs => None,
         }
@@ -228,6 +234,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
         Suite::Simulation => simulate::count(repo),
         Suite::Crash => crash::count(repo),
         Suite::Oversubscription => oversubscription::count(repo),
+        Suite::Recovery => recovery::killed::count(repo),
         Suite::Contract => contract::count(repo),
         Suite::Fuzz => fuzz::count(repo),
         Suite::Compat => compat::count(repo),
