@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { CyclesValidationError } from './errors.js';
 
 /** A JSON value. Integers beyond 2^53 - 1 are `bigint`, so that no amount is ever rounded. */
@@ -87,7 +89,7 @@ function copyObject(value: object, renaming: Renaming | undefined, depth: number
   if (depth > MAX_DEPTH) throw new CyclesValidationError(`document nests too deeply limit=${MAX_DEPTH}`);
   if ('toJSON' in value && typeof value.toJSON === 'function') return copy(value.toJSON(), renaming, depth, path);
   if (Array.isArray(value)) return value.map((item, index) => copy(item, renaming, depth, `${path}[${index}]`));
-  if (value instanceof Promise) throw unfit('a promise; await it first', path);
+  if (types.isPromise(value)) throw unfit('a promise; await it first', path);
   const copied: { [key: string]: JsonValue } = {};
   for (const [key, item] of Object.entries(value)) {
     if (item === undefined) continue;

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import type { Signal } from './abort.js';
 import type { CyclesClient } from './client.js';
 import type { Encoded } from './document.js';
@@ -92,7 +94,7 @@ export function guardRequest<A extends unknown[]>(
   args: A,
 ): Encoded | Promise<Encoded> {
   const values = evaluated(options, args);
-  return values instanceof Promise ? values.then((later) => request(options, later)) : request(options, values);
+  return types.isPromise(values) ? values.then((later) => request(options, later)) : request(options, values);
 }
 
 function request<A extends unknown[]>(options: ReserveOptions<A> & { dryRun?: boolean | undefined }, values: Values): Encoded {
@@ -125,7 +127,7 @@ function evaluated<A extends unknown[]>(
     const option = options[name];
     if (option === undefined) continue;
     const value: unknown = typeof option === 'function' ? option(...args) : option;
-    if (value instanceof Promise) waiting.push(value.then((later) => void (values[name] = later)));
+    if (types.isPromise(value)) waiting.push(value.then((later) => void (values[name] = later)));
     else values[name] = value;
   }
   return waiting.length === 0 ? values : Promise.all(waiting).then(() => values);

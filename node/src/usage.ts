@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { CyclesValidationError } from './errors.js';
 import type { Integer, Metadata } from './models.js';
 
@@ -39,7 +41,7 @@ export function whole<T extends Integer>(value: T, name: string): T {
 }
 
 function expected(value: unknown): string {
-  if (value instanceof Promise) return 'a whole number, not a promise of one; await it first';
+  if (types.isPromise(value)) return 'a whole number, not a promise of one; await it first';
   if (typeof value === 'number' && Number.isInteger(value) && value > 0) return 'a bigint beyond 2^53 - 1, where numbers are rounded';
   return 'a whole number from 0 on; round it, amounts are integers';
 }

@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+
 import { refuseAborted, unlessAborted } from './abort.js';
 import type { Signal } from './abort.js';
 import type { CyclesClient } from './client.js';
@@ -70,8 +72,8 @@ export function withCycles<A extends unknown[], R>(options: WithCyclesOptions<A,
 }
 
 function notAFunction(fn: unknown): string {
-  const hint = fn instanceof Promise ? '; pass the function that makes the promise, and call what withCycles answers' : '';
-  return `a guarded call needs a function type=${fn instanceof Promise ? 'Promise' : typeof fn}${hint}`;
+  const hint = types.isPromise(fn) ? '; pass the function that makes the promise, and call what withCycles answers' : '';
+  return `a guarded call needs a function type=${types.isPromise(fn) ? 'Promise' : typeof fn}${hint}`;
 }
 
 function guardedGenerator<A extends unknown[]>(
@@ -93,9 +95,10 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     const client = clientOf(options.client);
     const signal = signalOf(options, args);
     // Why look before waiting: in process nothing is to be waited for, and every wait costs turns of the queue.
+    // Why not `instanceof`: under jest the addon's promises are of another realm.
     const request = guardRequest(options, args);
-    const begun = begin(client, request instanceof Promise ? await request : request, signal);
-    const guard = unwrap(begun instanceof Promise ? await begun : begun);
+    const begun = begin(client, types.isPromise(request) ? await request : request, signal);
+    const guard = unwrap(types.isPromise(begun) ? await begun : begun);
     if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
 
     const context = new CyclesContext(guard, signal, () => guard.parent());
@@ -114,7 +117,7 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     if (isStreamLike(result)) return watched(new CallHold(guard, context, options), result);
     const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
     const settled = commit(guard, context, options, actual);
-    CyclesContext.settle(context, settled instanceof Promise ? await settled : settled);
+    CyclesContext.settle(context, types.isPromise(settled) ? await settled : settled);
     return result;
   };
 }
@@ -137,7 +140,7 @@ async function watchedCall(stream: StreamReservation, body: () => unknown): Prom
 function begin(client: CyclesClient, request: Encoded, signal: Signal | undefined): Answer<NativeGuard> {
   refuseAborted(signal);
   const begun = nativeOf(client).begin(request, CyclesContext.parentOf(getCyclesContext()));
-  if (signal === undefined || !(begun instanceof Promise)) return begun;
+  if (signal === undefined || !(types.isPromise(begun))) return begun;
   const giveBack = (): void => void begun.then((envelope) => 'ok' in envelope && envelope.ok.release('aborted'));
   return unlessAborted(signal, begun, giveBack);
 }

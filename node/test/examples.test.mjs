@@ -68,10 +68,19 @@ test('nextjs: a route handler streams, and settles when the browser goes away', 
   assert.deepEqual(await denied.json(), { error: 'BUDGET_EXCEEDED' });
 });
 
-test('vitest: the fixtures work in another test runner', { timeout: 120_000 }, () => {
-  const folder = installed('vitest');
-  const runner = join(folder, 'node_modules/vitest/vitest.mjs');
-  const { status, stdout, stderr } = spawnSync(process.execPath, [runner, 'run'], { cwd: folder, encoding: 'utf8', env: { ...process.env, CI: 'true', NO_COLOR: '1' } });
+/** Runs the tests of an example. */
+function runnerOf(name, program, ...args) {
+  const folder = installed(name);
+  const options = { cwd: folder, encoding: 'utf8', env: { ...process.env, CI: 'true', NO_COLOR: '1' } };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, 'node_modules', program), ...args], options);
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /3 passed/);
+  return stdout + stderr;
+}
+
+test('vitest: the fixtures work in another test runner', { timeout: 120_000 }, () => {
+  assert.match(runnerOf('vitest', 'vitest/vitest.mjs', 'run'), /3 passed/);
+});
+
+test('jest: the package works where every test file has globals of its own', { timeout: 120_000 }, () => {
+  assert.match(runnerOf('jest', 'jest/bin/jest.js'), /6 passed/);
 });
