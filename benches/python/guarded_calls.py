@@ -152,7 +152,7 @@ def imports() -> None:
 def main() -> None:
     os.environ.setdefault("HOME", tempfile.gettempdir())
     imports()
-    for in_flight in (1, 8):
+    for in_flight in (1, 8, 32):
         with CyclesClient(config()) as client:
             sync_calls(client, in_flight)
     for in_flight in (1, 32):
