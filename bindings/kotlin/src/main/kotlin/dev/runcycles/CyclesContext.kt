@@ -35,6 +35,8 @@ public class CyclesContext internal constructor(hold: Hold) {
     public val balances: List<Map<String, Any?>> = context.list("balances") ?: emptyList()
     public val traceId: String? = context.text("trace_id")
 
+    internal val cancelsWhenLost: Boolean = context["cancels"] == true
+
     /** Whether nothing is held, because the authority could not be asked ([CyclesConfig.onUnreachable]). */
     public val isUnseen: Boolean = context["unseen"] == true
 

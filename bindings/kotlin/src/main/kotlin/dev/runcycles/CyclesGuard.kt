@@ -23,7 +23,7 @@ public class CyclesGuard internal constructor(private val native: Guard) : AutoC
     public val context: CyclesContext = CyclesContext(native)
 
     /** Whether the work is to be cancelled when its lease is lost: wait for [lost] beside it, then [abandon]. */
-    public val cancelsWhenLost: Boolean get() = native { open().cancels() }
+    public val cancelsWhenLost: Boolean get() = context.cancelsWhenLost
 
     /** Runs [block] inside this reservation: it is [CyclesContext.current] there. */
     @JvmSynthetic
