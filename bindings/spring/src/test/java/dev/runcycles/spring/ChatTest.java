@@ -76,6 +76,14 @@ class ChatTest {
         return new ChatResponse(List.of(new Generation(new AssistantMessage(text))), metadata(input, output));
     }
 
+    private static ChatResponse asksForTheTime() {
+        AssistantMessage message = AssistantMessage.builder()
+                .content("")
+                .toolCalls(List.of(new AssistantMessage.ToolCall("1", "function", "time", "{}")))
+                .build();
+        return new ChatResponse(List.of(new Generation(message)), metadata(20, 1));
+    }
+
     private static ChatResponseMetadata metadata(int input, int output) {
         return ChatResponseMetadata.builder().model("stub-1").usage(new DefaultUsage(input, output)).build();
     }
@@ -243,11 +251,7 @@ class ChatTest {
 
     @Test
     void eachModelCallOfAToolLoopIsGuarded() {
-        AssistantMessage asksForTheTime = AssistantMessage.builder()
-                .content("")
-                .toolCalls(List.of(new AssistantMessage.ToolCall("1", "function", "time", "{}")))
-                .build();
-        model.first = new ChatResponse(List.of(new Generation(asksForTheTime)), metadata(20, 1));
+        model.first = asksForTheTime();
         Clock clock = new Clock();
         tokens().withPropertyValues("cycles.spring-ai.default-estimate=100").run(application -> {
             assertThat(client(application).prompt("when?").tools(clock).call().content()).isEqualTo("hello");
@@ -255,6 +259,26 @@ class ChatTest {
             assertThat(model.asked).hasSize(2);
             assertThat(fixture.server.count("create_reservation")).isEqualTo(2);
             assertThat(fixture.tokens().getSpent()).isEqualTo(63);
+        });
+    }
+
+    /** A tool that costs something itself. */
+    public static class Search {
+        @Tool(description = "what time it is")
+        @Cycles(value = "5", unit = "TOKENS", actionKind = "tool.search")
+        public String time() {
+            return "noon";
+        }
+    }
+
+    @Test
+    void aToolIsGuardedAsAnyBean() {
+        model.first = asksForTheTime();
+        tokens(Search.class).withPropertyValues("cycles.spring-ai.default-estimate=100").run(application -> {
+            Search search = application.getBean(Search.class);
+            assertThat(client(application).prompt("when?").tools(search).call().content()).isEqualTo("hello");
+            assertThat(fixture.server.count("create_reservation")).isEqualTo(3);
+            assertThat(fixture.tokens().getSpent()).isEqualTo(68);
         });
     }
 
