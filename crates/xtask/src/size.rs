@@ -76,10 +76,15 @@ struct Package {
     own: &'static str,
 }
 
-const PACKAGES: [Package; 7] = [
+const PACKAGES: [Package; 8] = [
     Package { language: "python", binding: "bindings/python/src/", own: "python/runcycles/" },
     Package { language: "node", binding: "bindings/node/src/", own: "node/src/" },
     Package { language: "jvm", binding: "bindings/uniffi/src/", own: "bindings/kotlin/src/main/" },
+    Package {
+        language: "spring",
+        binding: "bindings/uniffi/src/",
+        own: "bindings/spring/src/main/",
+    },
     Package { language: "go", binding: "bindings/c/src/", own: "bindings/go/" },
     Package { language: "ruby", binding: "bindings/c/src/", own: "bindings/ruby/lib/" },
     Package { language: "c", binding: "bindings/c/src/", own: "" },
@@ -106,7 +111,9 @@ fn lines(repo: &Repo) -> Result<()> {
         };
         println!("{language:8}  {crate_lines:15}  {own_lines:7}");
     }
-    println!("bindings/c serves go, ruby and c; bindings/uniffi serves jvm and swift");
+    println!(
+        "bindings/c serves go, ruby and c; bindings/uniffi serves jvm, spring on top of it, and swift"
+    );
     Ok(())
 }
 
