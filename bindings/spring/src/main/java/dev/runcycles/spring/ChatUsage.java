@@ -4,12 +4,16 @@ import dev.runcycles.Amount;
 import dev.runcycles.AsyncStreamReservation;
 import dev.runcycles.CyclesMetrics;
 import dev.runcycles.StreamUsage;
+import org.apache.commons.logging.Log;
+import org.apache.commons.logging.LogFactory;
 import org.springframework.ai.chat.client.ChatClientResponse;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatResponse;
 
 /** What a streamed model call has used: models say so once, at the end, or again and again. */
 final class ChatUsage implements Counting<ChatClientResponse> {
+    private static final Log LOG = LogFactory.getLog(CyclesChatPrice.class);
+
     private final CyclesChatPrice price;
     private final AsyncStreamReservation stream;
     private final long estimate;
@@ -23,7 +27,7 @@ final class ChatUsage implements Counting<ChatClientResponse> {
     /** Once a model has said what it used, pieces that do not say so change nothing. */
     @Override
     public void count(ChatClientResponse response) {
-        Amount actual = price.actual(response);
+        Amount actual = actual(response);
         CyclesMetrics metrics = metrics(response);
         stream.record(before -> {
             if (actual != null) {
@@ -33,6 +37,16 @@ final class ChatUsage implements Counting<ChatClientResponse> {
                     ? new StreamUsage(0, 0, estimate, metrics, ItemCosts.ESTIMATED)
                     : before;
         });
+    }
+
+    /** The stream flows on where the price cannot be told. */
+    private Amount actual(ChatClientResponse response) {
+        try {
+            return price.actual(response);
+        } catch (RuntimeException unknown) {
+            LOG.warn("a price cannot be told, and the estimate stands for it", unknown);
+            return null;
+        }
     }
 
     @Override

@@ -325,6 +325,29 @@ class ChatTest {
     }
 
     @Test
+    void aPriceThatFailsCostsNeitherTheAnswerNorTheStream() {
+        model.pieces = Flux.just(response("he", 30, 1), response("llo", 30, 2));
+        tokens().withBean(CyclesChatPrice.class, () -> new CyclesChatPrice() {
+                    @Override
+                    public Amount estimate(ChatClientRequest request) {
+                        return Amount.tokens(100);
+                    }
+
+                    @Override
+                    public Amount actual(ChatClientResponse response) {
+                        throw new IllegalStateException("no such model");
+                    }
+                })
+                .run(application -> {
+                    assertThat(client(application).prompt("hi").call().content()).isEqualTo("hello");
+                    StepVerifier.create(client(application).prompt("hi").stream().content())
+                            .expectNext("he", "llo")
+                            .verifyComplete();
+                    assertThat(fixture.tokens().getSpent()).isEqualTo(200);
+                });
+    }
+
+    @Test
     void canBeSwitchedOff() {
         tokens().withPropertyValues("cycles.spring-ai.enabled=false").run(application -> {
             assertThat(client(application).prompt("hi").call().content()).isEqualTo("hello");
