@@ -22,7 +22,6 @@ public class CyclesChatAutoConfiguration {
     }
 
     @Bean
-    @ConditionalOnMissingBean
     CyclesChatAdvisor cyclesChatAdvisor(
             CyclesClient client, Subjects subjects, CyclesChatPrice price, CyclesChatProperties properties) {
         return new CyclesChatAdvisor(client, subjects, price, properties);

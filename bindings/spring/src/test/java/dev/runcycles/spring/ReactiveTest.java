@@ -3,10 +3,16 @@ package dev.runcycles.spring;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.runcycles.BudgetExceededError;
+import dev.runcycles.CyclesClient;
+import dev.runcycles.CyclesConfig;
 import dev.runcycles.CyclesContext;
 import dev.runcycles.DryRunResult;
+import dev.runcycles.ReservationExpiredError;
+import dev.runcycles.testing.FaultKind;
+import dev.runcycles.testing.Transport;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -27,11 +33,18 @@ class ReactiveTest {
         private final Sinks.One<String> answer = Sinks.one();
         private final Sinks.Many<String> pieces = Sinks.many().unicast().onBackpressureBuffer();
         private final AtomicInteger calls = new AtomicInteger();
+        private final CountDownLatch started = new CountDownLatch(1);
 
         @Cycles(value = "100", actual = "#result.length()", unit = "TOKENS")
         public Mono<String> mono() {
             calls.incrementAndGet();
             return answer.asMono();
+        }
+
+        @Cycles(value = "100", unit = "TOKENS", ttlMs = 5_000)
+        public Mono<String> leased() {
+            started.countDown();
+            return Mono.never();
         }
 
         @Cycles(value = "100", unit = "TOKENS")
@@ -86,6 +99,14 @@ class ReactiveTest {
 
         public Sinks.Many<String> pieces() {
             return pieces;
+        }
+
+        public void awaitStart() {
+            try {
+                started.await();
+            } catch (InterruptedException error) {
+                throw new AssertionError(error);
+            }
         }
 
         public int calls() {
@@ -163,6 +184,27 @@ class ReactiveTest {
             fixture.server.waitForBlocking("release", 1);
             assertThat(fixture.tokens().getRemaining()).isEqualTo(1000);
         });
+    }
+
+    @Test
+    void aLostLeaseEndsAMonoWhereThePolicySaysSo() {
+        CyclesConfig config = new CyclesConfig();
+        config.setHeartbeatPolicy("cancel");
+        Fixture.bare()
+                .withBean(CyclesClient.class, () -> fixture.server.client(null, Transport.HTTP, config))
+                .withBean(Service.class)
+                .withPropertyValues("cycles.tenant=acme")
+                .run(application -> {
+                    fixture.server.inject("extend", FaultKind.STATUS, 1, 0, 410, "RESERVATION_EXPIRED");
+                    Service service = application.getBean(Service.class);
+                    StepVerifier.create(service.leased())
+                            .then(() -> {
+                                service.awaitStart();
+                                fixture.clock.advance(2_000);
+                            })
+                            .verifyError(ReservationExpiredError.class);
+                    assertThat(fixture.server.count("commit")).isZero();
+                });
     }
 
     @Test
