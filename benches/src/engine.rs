@@ -111,7 +111,7 @@ impl Bench {
             .action(Action::new("llm.completion", "gpt-4o-mini"))
             .estimate(Amount::tokens(10))
             .build();
-        let answer = self.engine.create_reservation(&self.call, request).now_or_never();
+        let answer = self.engine.create_reservation(&self.call, &request).now_or_never();
         let answer = answer.context("the engine answers at once")??;
         answer.value.reservation_id.context("a live reserve has an id")
     }
@@ -121,7 +121,7 @@ impl Bench {
         let id = self.reserve(agent)?;
         let commit =
             CommitRequest::builder().idempotency_key(self.key()).actual(Amount::tokens(7)).build();
-        self.engine.commit(&self.call, &id, commit).now_or_never().context("at once")??;
+        self.engine.commit(&self.call, &id, &commit).now_or_never().context("at once")??;
         Ok(())
     }
 

@@ -77,7 +77,8 @@ async fn fill(authority: &LocalAuthority, reservations: usize) -> Result<()> {
                 .estimate(Amount::tokens(fastrand::i64(1..10_000)))
                 .ttl_ms(86_400_000)
                 .build();
-            authority.create_reservation(&call, request)
+            let call = &call;
+            async move { authority.create_reservation(call, &request).await }
         });
         try_join_all(asked).await?;
     }

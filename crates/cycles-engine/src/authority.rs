@@ -31,18 +31,20 @@ impl Authority for Engine {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        run(self, call, Access::Changes, move || self.create_reservation_now(call, request))
+        run(self, call, Access::Changes, move || {
+            self.create_reservation_now(&call.principal, request)
+        })
     }
 
     fn commit<'a>(
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        run(self, call, Access::Changes, move || self.commit_now(call, id, request))
+        run(self, call, Access::Changes, move || self.commit_now(&call.principal, id, request))
     }
 
     fn release<'a>(
@@ -60,7 +62,7 @@ impl Authority for Engine {
         id: &'a ReservationId,
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
-        run(self, call, Access::Changes, move || self.extend_now(call, id, request))
+        run(self, call, Access::Changes, move || self.extend_now(&call.principal, id, request))
     }
 
     fn decide<'a>(
@@ -68,7 +70,7 @@ impl Authority for Engine {
         call: &'a Call,
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
-        run(self, call, Access::Changes, move || self.decide_now(call, request))
+        run(self, call, Access::Changes, move || self.decide_now(&call.principal, request))
     }
 
     fn create_event<'a>(
@@ -76,7 +78,7 @@ impl Authority for Engine {
         call: &'a Call,
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
-        run(self, call, Access::Changes, move || self.create_event_now(call, request))
+        run(self, call, Access::Changes, move || self.create_event_now(&call.principal, request))
     }
 
     fn get_balances<'a>(
@@ -84,7 +86,7 @@ impl Authority for Engine {
         call: &'a Call,
         params: BalanceParams,
     ) -> Answered<'a, BalanceResponse> {
-        run(self, call, Access::Reads, move || self.get_balances_now(call, &params))
+        run(self, call, Access::Reads, move || self.get_balances_now(&call.principal, &params))
     }
 
     fn list_reservations<'a>(
@@ -93,7 +95,7 @@ impl Authority for Engine {
         params: ListReservationsParams,
     ) -> Answered<'a, ReservationListResponse> {
         Box::pin(async move {
-            let listed = self.list_reservations_answer(call, params).await;
+            let listed = self.list_reservations_answer(&call.principal, params).await;
             listed
                 .map(Answer::local)
                 .map_err(|error| error.in_request(&call.request_id, &call.trace_id))
@@ -105,6 +107,6 @@ impl Authority for Engine {
         call: &'a Call,
         id: &'a ReservationId,
     ) -> Answered<'a, ReservationDetail> {
-        run(self, call, Access::Reads, move || self.get_reservation_now(call, id))
+        run(self, call, Access::Reads, move || self.get_reservation_now(&call.principal, id))
     }
 }

@@ -25,7 +25,7 @@ use crate::store::KeyHash;
 
 impl Control for Engine {
     fn authenticate(&self, api_key: &str) -> Result<Principal, Error> {
-        self.authenticate_key(&KeyHash::of(api_key))
+        Ok(self.authenticate_key(&KeyHash::of(api_key))?.principal.clone())
     }
 
     fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error> {

@@ -39,7 +39,7 @@ use crate::{LocalAuthority, Seed, SeedError, SeedRetention, ids};
 ///     .build();
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// let call = Call::new(&SystemRandom);
-/// let answer = authority.create_reservation(&call, request).await?;
+/// let answer = authority.create_reservation(&call, &request).await?;
 /// assert!(answer.value.decision.is_allowed());
 /// # Ok::<(), cycles_protocol::Error>(()) })?;
 /// let budget = engine.get_budget(&BudgetRef::new("tenant:acme", Unit::Tokens)?)?;

@@ -1,19 +1,20 @@
 //! [`LocalAuthority`]: the engine behind one API key.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cycles_protocol::authority::Answered;
 use cycles_protocol::{
     Answer, Authority, BalanceParams, BalanceResponse, BoxFuture, Call, CommitRequest,
     CommitResponse, DecisionRequest, DecisionResponse, Error, EventCreateRequest,
-    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, RawRequest,
-    RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
+    EventCreateResponse, ExtendRequest, ExtendResponse, ListReservationsParams, Principal,
+    RawRequest, RawResponse, ReleaseRequest, ReleaseResponse, ReservationCreateRequest,
     ReservationCreateResponse, ReservationDetail, ReservationId, ReservationListResponse, dispatch,
 };
 
 use crate::Engine;
 use crate::durability::Access;
-use crate::store::KeyHash;
+use crate::store::{ApiKey, KeyHash};
 
 /// An [`Engine`] behind one API key. The key is checked on every call, so it
 /// acts as a server would: an expired key is refused from that moment.
@@ -33,8 +34,13 @@ impl LocalAuthority {
         &self.engine
     }
 
+    /// The call, by the key's principal.
     fn by_key(&self, call: &Call) -> Result<Call, Error> {
-        Ok(call.clone().by(self.engine.authenticate_key(&self.key)?))
+        Ok(call.clone().by(self.key()?.principal.clone()))
+    }
+
+    fn key(&self) -> Result<Arc<ApiKey>, Error> {
+        self.engine.authenticate_key(&self.key)
     }
 
     /// Runs an operation when its future is polled, as the key's principal.
@@ -42,10 +48,10 @@ impl LocalAuthority {
         &'a self,
         call: &'a Call,
         access: Access,
-        operation: impl FnOnce(&Engine, &Call) -> Result<T, Error> + Send + 'a,
+        operation: impl FnOnce(&Engine, &Principal) -> Result<T, Error> + Send + 'a,
     ) -> Answered<'a, T> {
         Box::pin(async move {
-            let as_key = || self.by_key(call).and_then(|call| operation(&self.engine, &call));
+            let as_key = || self.key().and_then(|key| operation(&self.engine, &key.principal));
             let outcome = self.engine.durably(access, as_key).await;
             outcome
                 .map(Answer::local)
@@ -65,10 +71,10 @@ impl Authority for LocalAuthority {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        self.run(call, Access::Changes, move |engine, call| {
-            engine.create_reservation_now(call, request)
+        self.run(call, Access::Changes, move |engine, principal| {
+            engine.create_reservation_now(principal, request)
         })
     }
 
@@ -76,9 +82,11 @@ impl Authority for LocalAuthority {
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        self.run(call, Access::Changes, move |engine, call| engine.commit_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, principal| {
+            engine.commit_now(principal, id, request)
+        })
     }
 
     fn release<'a>(
@@ -87,7 +95,9 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ReleaseRequest,
     ) -> Answered<'a, ReleaseResponse> {
-        self.run(call, Access::Changes, move |engine, call| engine.release_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, _| {
+            engine.release_now(&self.by_key(call)?, id, request)
+        })
     }
 
     fn extend<'a>(
@@ -96,7 +106,9 @@ impl Authority for LocalAuthority {
         id: &'a ReservationId,
         request: ExtendRequest,
     ) -> Answered<'a, ExtendResponse> {
-        self.run(call, Access::Changes, move |engine, call| engine.extend_now(call, id, request))
+        self.run(call, Access::Changes, move |engine, principal| {
+            engine.extend_now(principal, id, request)
+        })
     }
 
     fn decide<'a>(
@@ -104,7 +116,9 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: DecisionRequest,
     ) -> Answered<'a, DecisionResponse> {
-        self.run(call, Access::Changes, move |engine, call| engine.decide_now(call, request))
+        self.run(call, Access::Changes, move |engine, principal| {
+            engine.decide_now(principal, request)
+        })
     }
 
     fn create_event<'a>(
@@ -112,7 +126,9 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         request: EventCreateRequest,
     ) -> Answered<'a, EventCreateResponse> {
-        self.run(call, Access::Changes, move |engine, call| engine.create_event_now(call, request))
+        self.run(call, Access::Changes, move |engine, principal| {
+            engine.create_event_now(principal, request)
+        })
     }
 
     fn get_balances<'a>(
@@ -120,7 +136,9 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         params: BalanceParams,
     ) -> Answered<'a, BalanceResponse> {
-        self.run(call, Access::Reads, move |engine, call| engine.get_balances_now(call, &params))
+        self.run(call, Access::Reads, move |engine, principal| {
+            engine.get_balances_now(principal, &params)
+        })
     }
 
     fn list_reservations<'a>(
@@ -129,8 +147,8 @@ impl Authority for LocalAuthority {
         params: ListReservationsParams,
     ) -> Answered<'a, ReservationListResponse> {
         Box::pin(async move {
-            let listed = match self.by_key(call) {
-                Ok(call) => self.engine.list_reservations_answer(&call, params).await,
+            let listed = match self.key() {
+                Ok(key) => self.engine.list_reservations_answer(&key.principal, params).await,
                 Err(error) => Err(error),
             };
             listed
@@ -144,7 +162,9 @@ impl Authority for LocalAuthority {
         call: &'a Call,
         id: &'a ReservationId,
     ) -> Answered<'a, ReservationDetail> {
-        self.run(call, Access::Reads, move |engine, call| engine.get_reservation_now(call, id))
+        self.run(call, Access::Reads, move |engine, principal| {
+            engine.get_reservation_now(principal, id)
+        })
     }
 
     fn send<'a>(

@@ -118,7 +118,7 @@ fn operators_list_get_and_release() {
     };
     assert_eq!((count("acme"), count("globex"), count("nobody")), (1, 0, 0));
     assert!(now(engine.get_reservation(&admin, &id)).is_ok());
-    refused(now(engine.create_reservation(&admin, create(1))), ErrorCode::Unauthorized);
+    refused(now(engine.create_reservation(&admin, &create(1))), ErrorCode::Unauthorized);
     let decide = DecisionRequest::builder()
         .subject(subject())
         .action(action())
@@ -139,7 +139,7 @@ fn operators_list_get_and_release() {
 fn a_wrong_key_is_401_in_both_forms() {
     let (engine, _) = start(KEYS);
     refused(Client(engine.local("wrong")).reserve(create(1)), ErrorCode::Unauthorized);
-    refused(now(engine.create_reservation(&call(), create(1))), ErrorCode::Unauthorized);
+    refused(now(engine.create_reservation(&call(), &create(1))), ErrorCode::Unauthorized);
     let call = call();
     let request = RawRequest::new(Operation::Decide, b"{}".to_vec());
     let raw = now(engine.local("wrong").send(&call, request)).unwrap();

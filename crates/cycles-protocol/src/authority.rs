@@ -27,7 +27,7 @@ pub trait Authority: Debug + Send + Sync + 'static {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse>;
 
     /// Charges the actual and gives the rest back.
@@ -35,7 +35,7 @@ pub trait Authority: Debug + Send + Sync + 'static {
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse>;
 
     /// Gives everything back.

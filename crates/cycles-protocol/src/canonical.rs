@@ -23,7 +23,18 @@ pub type PayloadHash = [u8; 32];
 /// Never for the request types of this crate: they hold only strings, integers
 /// and JSON values.
 pub fn payload_hash(request: &impl Serialize) -> PayloadHash {
-    written(request, |text| {
+    payload_hash_with(request, [])
+}
+
+/// As [`payload_hash`], with what is meant where the request leaves a member out.
+///
+/// # Panics
+/// As there.
+pub fn payload_hash_with<const N: usize>(
+    request: &impl Serialize,
+    defaults: [(&'static str, Value); N],
+) -> PayloadHash {
+    written(request, defaults, |text| {
         Sha256::new().chain_update(VERSION).chain_update(text).finalize().into()
     })
 }
@@ -34,16 +45,20 @@ pub fn payload_hash(request: &impl Serialize) -> PayloadHash {
 /// Never.
 #[must_use]
 pub fn to_string(value: &Value) -> String {
-    written(value, |text| String::from_utf8(text.to_vec()).expect("JSON is text"))
+    written(value, [], |text| String::from_utf8(text.to_vec()).expect("JSON is text"))
 }
 
 thread_local! {
     static WRITER: RefCell<Writer> = RefCell::new(Writer::new());
 }
 
-fn written<T>(value: &impl Serialize, read: impl FnOnce(&[u8]) -> T) -> T {
+fn written<const N: usize, T>(
+    value: &impl Serialize,
+    defaults: [(&'static str, Value); N],
+    read: impl FnOnce(&[u8]) -> T,
+) -> T {
     WRITER.with_borrow_mut(|writer| {
-        let read = read(writer.write(value));
+        let read = read(writer.write(value, defaults));
         writer.shrink();
         read
     })
@@ -76,6 +91,19 @@ mod tests {
     }
 
     #[test]
+    fn names_are_in_the_order_of_their_utf_16_code_units() {
+        let names = ["", "a", "aa", "b", "é", "\u{d7ff}", "\u{e000}", "\u{ffff}", "😀", "😁"];
+        for one in names.iter().flat_map(|a| names.map(|b| format!("{b}{a}"))) {
+            for other in names.iter().flat_map(|a| names.map(|b| format!("{b}{a}"))) {
+                let text = to_string(&json!({ one.as_str(): 1, other.as_str(): 2 }));
+                let comes_first = one.encode_utf16().lt(other.encode_utf16());
+                let starts = text.starts_with(&format!("{{{}:1", json!(one)));
+                assert_eq!(starts, comes_first, "{one:?} {other:?} {text}");
+            }
+        }
+    }
+
+    #[test]
     fn field_order_does_not_matter_and_values_do() {
         let hash = |text: &str| payload_hash(&serde_json::from_str::<Value>(text).unwrap());
         assert_eq!(hash(r#"{"a":1,"b":{"c":2,"d":3}}"#), hash(r#"{"b":{"d":3,"c":2},"a":1}"#));
@@ -91,6 +119,24 @@ mod tests {
             to_string(&value),
             r#"{"w":{"a":"\u0007\"é","b":[{"c":2,"d":1}]},"x":[1,-2,true,null],"y":{},"z":[]}"#
         );
+    }
+
+    #[test]
+    fn what_is_left_out_reads_as_what_it_means() {
+        let hash = |text: &str| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            payload_hash_with(&value, [("d", 5.into()), ("z", false.into())])
+        };
+        let full = hash(r#"{"a":{"b":1},"d":5,"z":false}"#);
+        let plain: Value = json!({"a": {"b": 1}, "d": 5, "z": false});
+        assert_eq!(full, payload_hash(&plain));
+        for same in [r#"{"a":{"b":1}}"#, r#"{"z":false,"a":{"b":1}}"#, r#"{"d":5,"a":{"b":1}}"#] {
+            assert_eq!(hash(same), full, "{same}");
+        }
+        for other in [r#"{"a":{"b":1},"d":6}"#, r#"{"a":{"b":1,"d":5}}"#, r#"{"a":{},"z":true}"#] {
+            assert_ne!(hash(other), full, "{other}");
+        }
+        assert_eq!(hash("{}"), payload_hash(&json!({"d": 5, "z": false})));
     }
 
     #[test]

@@ -40,11 +40,11 @@ async fn run<A: Authority + ?Sized>(
     let ok = 200;
     match request.operation {
         Operation::CreateReservation => {
-            answer(call, ok, authority.create_reservation(call, body(request)?).await)
+            answer(call, ok, authority.create_reservation(call, &body(request)?).await)
         }
         Operation::Commit => {
             let (id, body) = (id(request)?, body(request)?);
-            answer(call, ok, authority.commit(call, id, body).await)
+            answer(call, ok, authority.commit(call, id, &body).await)
         }
         Operation::Release => {
             let (id, body) = (id(request)?, body(request)?);

@@ -76,7 +76,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn about(mut self, (subject, action): &'a (Subject, Action), amount: Amount) -> Self {
+    fn about(mut self, (subject, action): (&'a Subject, &'a Action), amount: Amount) -> Self {
         (self.subject, self.action) = (Some(subject), Some(action));
         self.amount = Some(amount);
         self
@@ -137,13 +137,13 @@ impl Authority for Observed {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
         Box::pin(async move {
             let started = self.clock.monotonic();
-            let work = (request.subject.clone(), request.action.clone());
+            let work = (&request.subject, &request.action);
             let mut seen =
-                Exchange::new(Operation::CreateReservation).about(&work, request.estimate);
+                Exchange::new(Operation::CreateReservation).about(work, request.estimate);
             seen.overage_policy = request.overage_policy;
             seen.is_dry_run = request.is_dry_run();
             let answer = self.authority.create_reservation(call, request).await;
@@ -164,7 +164,7 @@ impl Authority for Observed {
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse> {
         Box::pin(async move {
             let started = self.clock.monotonic();
@@ -221,7 +221,8 @@ impl Authority for Observed {
         Box::pin(async move {
             let started = self.clock.monotonic();
             let work = (request.subject.clone(), request.action.clone());
-            let mut seen = Exchange::new(Operation::Decide).about(&work, request.estimate);
+            let mut seen =
+                Exchange::new(Operation::Decide).about((&work.0, &work.1), request.estimate);
             seen.is_dry_run = true;
             let answer = self.authority.decide(call, request).await;
             let seen = seen.answered(&answer, |seen, answer| {
@@ -243,7 +244,8 @@ impl Authority for Observed {
         Box::pin(async move {
             let started = self.clock.monotonic();
             let work = (request.subject.clone(), request.action.clone());
-            let mut seen = Exchange::new(Operation::CreateEvent).about(&work, request.actual);
+            let mut seen =
+                Exchange::new(Operation::CreateEvent).about((&work.0, &work.1), request.actual);
             seen.overage_policy = request.overage_policy;
             let answer = self.authority.create_event(call, request).await;
             let seen = seen.answered(&answer, |seen, answer| {

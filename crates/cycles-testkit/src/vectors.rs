@@ -239,7 +239,7 @@ impl Case {
             .maybe_overage_policy(spend.policy.map(Into::into))
             .build();
         let call = call();
-        let answer = ledger.authority.create_reservation(&call, request).await;
+        let answer = ledger.authority.create_reservation(&call, &request).await;
         let Some(answer) = spend.expect.refused_or(answer.map(|answer| answer.value))? else {
             return Ok(None);
         };
@@ -282,7 +282,7 @@ impl Case {
 async fn commit(ledger: &Ledger, id: &ReservationId, spend: &Spend) -> Outcome {
     let request = CommitRequest::builder().actual(spend.amount()).build();
     let call = call();
-    let answer = ledger.authority.commit(&call, id, request).await;
+    let answer = ledger.authority.commit(&call, id, &request).await;
     let answer = spend.expect.refused_or(answer.map(|answer| answer.value))?;
     if let Some(status) = spend.expect.reservation {
         let detail = ledger.authority.get_reservation(&call, id).await.map_err(text)?;

@@ -6,9 +6,9 @@
 macro_rules! wraps {
     ($wrapper:ty { $($further:item)* }) => {
         $crate::wrapper::wraps! { @ $wrapper { $($further)* }
-            create_reservation(request: ReservationCreateRequest)
+            create_reservation(request: &'a ReservationCreateRequest)
                 -> ReservationCreateResponse, CreateReservation;
-            commit(id: &'a ReservationId, request: CommitRequest) -> CommitResponse, Commit;
+            commit(id: &'a ReservationId, request: &'a CommitRequest) -> CommitResponse, Commit;
             release(id: &'a ReservationId, request: ReleaseRequest) -> ReleaseResponse, Release;
             extend(id: &'a ReservationId, request: ExtendRequest) -> ExtendResponse, Extend;
             decide(request: DecisionRequest) -> DecisionResponse, Decide;

@@ -141,14 +141,14 @@ impl Authority for Broken {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        mut request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
+        let mut request = request.clone();
         if self.fault == Fault::ForgottenKey && !request.idempotency_key.as_str().is_empty() {
             request.idempotency_key = IdempotencyKey::new(&*call.request_id);
         }
-        let answered = self.engine.create_reservation(call, request);
         Box::pin(async move {
-            let mut answer = answered.await?;
+            let mut answer = self.engine.create_reservation(call, &request).await?;
             if self.fault == Fault::LongerLease {
                 answer.value.expires_at_ms = answer.value.expires_at_ms.map(|at| at + 1);
             }
@@ -160,7 +160,7 @@ impl Authority for Broken {
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse> {
         if self.fault != Fault::SwallowedCommit {
             return self.engine.commit(call, id, request);

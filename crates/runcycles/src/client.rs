@@ -1,5 +1,6 @@
 //! The client: one authority, remote or in process, and everything above it.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -188,7 +189,7 @@ impl CyclesClient {
         &self.inner.on_settlement
     }
 
-    fn is_in_process(&self) -> bool {
+    pub(crate) fn is_in_process(&self) -> bool {
         self.inner.owner.is_some()
     }
 
@@ -288,10 +289,15 @@ impl CyclesClient {
             .as_ref()
             .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
         let parent = parent.map(|parent| parent.held.id.clone());
-        let created = self.create_once_more_if_unclear(&call, &request);
-        let (answer, granted) = match self.bounded(Operation::CreateReservation, created).await {
+        let created = {
+            // Held in one place: it is large.
+            let created = pin!(self.create_once_more_if_unclear(&call, &request));
+            self.bounded(Operation::CreateReservation, created).await
+        };
+        let (answer, granted) = match created {
             Err(error) if self.may_be_unseen(&request, &error) => {
-                let guard = self.begin_unseen(request, call.trace_id, parent, error).await?;
+                let unseen = self.begin_unseen(request, call.trace_id, parent, error);
+                let guard = Box::pin(unseen).await?;
                 return Ok(Begun::Live(guard));
             }
             created => created?,
@@ -343,7 +349,7 @@ impl CyclesClient {
         request: &ReservationCreateRequest,
     ) -> Result<(Answer<ReservationCreateResponse>, Attempt), Refusal> {
         let sent = self.inner.clock.monotonic();
-        let answer = self.inner.authority.create_reservation(call, request.clone()).await;
+        let answer = self.inner.authority.create_reservation(call, request).await;
         let answer = answer.map_err(|error| with_unit(error, request.estimate.unit))?;
         Ok((answer, Attempt { sent, received: self.inner.clock.monotonic() }))
     }

@@ -208,18 +208,18 @@ impl Authority for HttpAuthority {
     fn create_reservation<'a>(
         &'a self,
         call: &'a Call,
-        request: ReservationCreateRequest,
+        request: &'a ReservationCreateRequest,
     ) -> Answered<'a, ReservationCreateResponse> {
-        self.post(call, Operation::CreateReservation, None, (&request.idempotency_key, &request))
+        self.post(call, Operation::CreateReservation, None, (&request.idempotency_key, request))
     }
 
     fn commit<'a>(
         &'a self,
         call: &'a Call,
         id: &'a ReservationId,
-        request: CommitRequest,
+        request: &'a CommitRequest,
     ) -> Answered<'a, CommitResponse> {
-        self.post(call, Operation::Commit, Some(id), (&request.idempotency_key, &request))
+        self.post(call, Operation::Commit, Some(id), (&request.idempotency_key, request))
     }
 
     fn release<'a>(

@@ -6,9 +6,9 @@
 macro_rules! layer {
     ($layer:ty) => {
         $crate::layer::layer! { @ $layer;
-            create_reservation(request: ReservationCreateRequest)
+            create_reservation(request: &'a ReservationCreateRequest)
                 -> ReservationCreateResponse, CreateReservation, None;
-            commit(id: &'a ReservationId, request: CommitRequest)
+            commit(id: &'a ReservationId, request: &'a CommitRequest)
                 -> CommitResponse, Commit, Some(id);
             release(id: &'a ReservationId, request: ReleaseRequest)
                 -> ReleaseResponse, Release, Some(id);

@@ -214,20 +214,22 @@ where
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
     let span = observed::guarded(&config.action.kind, &config.action.name);
-    guarded(client, config, work).instrument(span).await
+    let (request, nested, booking) = config.split();
+    // Held in one place: it is large.
+    let guarded = pin!(guarded(client, (Arc::new(request), nested, booking), work));
+    guarded.instrument(span).await
 }
 
 async fn guarded<T, F, Fut>(
     client: &CyclesClient,
-    config: WithCyclesConfig,
+    (request, nested, booking): (Arc<ReservationCreateRequest>, Option<Nested>, Booking),
     work: F,
 ) -> Result<T, Error>
 where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
-    let (request, nested, booking) = config.split();
-    let guard = client.reserve_within(Arc::new(request), Nesting::here(nested)).await?;
+    let guard = client.reserve_within(request, Nesting::here(nested)).await?;
     observed::guards(&guard);
     let done = {
         // Held in one place: it may be large, and guarded calls may be nested.

@@ -40,7 +40,7 @@ impl CyclesClient {
         request: &CommitRequest,
     ) -> Result<ApiResponse<CommitResponse>, Error> {
         let call = self.begin_call()?;
-        let answer = self.authority().commit(&call, id, request.clone());
+        let answer = self.authority().commit(&call, id, request);
         let answer = self.bounded(Operation::Commit, answer).await;
         with_headers(answer, &call)
     }

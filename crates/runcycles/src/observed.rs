@@ -33,14 +33,14 @@ impl Observed {
         call: &Call,
         (operation, id): (Operation, Option<&ReservationId>),
         answer: impl Future<Output = T> + Send,
-        outcome: impl Fn(&T) -> &'static str,
+        outcome: impl Fn(&T) -> Outcome,
     ) -> T {
         let span = span(call, operation, id);
         let sent = self.clock.monotonic();
         let answer = answer.instrument(span.clone()).await;
         let took = self.clock.monotonic().saturating_sub(sent);
         let outcome = outcome(&answer);
-        span.record("outcome", outcome);
+        span.record("outcome", outcome.as_str());
         metrics::called(operation, outcome, took);
         answer
     }
@@ -80,31 +80,60 @@ fn span(call: &Call, operation: Operation, id: Option<&ReservationId>) -> Span {
     )
 }
 
-fn outcome<T>(answer: &Result<Answer<T>, Error>) -> &'static str {
-    answer.as_ref().map_or_else(failure, |_| "ok")
+/// What a call came to, as its span and its metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Refused,
+    Failed,
+    Unknown,
+    Unreachable,
+    NotSent,
 }
 
-fn raw_outcome(answer: &Result<RawResponse, Error>) -> &'static str {
+impl Outcome {
+    /// In the order of their declaration.
+    #[cfg(feature = "metrics")]
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Ok, Self::Refused, Self::Failed, Self::Unknown, Self::Unreachable, Self::NotSent];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Unreachable => "unreachable",
+            Self::NotSent => "not_sent",
+        }
+    }
+}
+
+fn outcome<T>(answer: &Result<Answer<T>, Error>) -> Outcome {
+    answer.as_ref().map_or_else(failure, |_| Outcome::Ok)
+}
+
+fn raw_outcome(answer: &Result<RawResponse, Error>) -> Outcome {
     match answer {
         Ok(response) => of_status(response.status),
         Err(error) => failure(error),
     }
 }
 
-fn failure(error: &Error) -> &'static str {
+fn failure(error: &Error) -> Outcome {
     match error.kind() {
-        ErrorKind::Unreachable => "unreachable",
-        ErrorKind::OutcomeUnknown => "unknown",
+        ErrorKind::Unreachable => Outcome::Unreachable,
+        ErrorKind::OutcomeUnknown => Outcome::Unknown,
         ErrorKind::Refused => of_status(error.status().unwrap_or(error.code().status())),
-        _ => "not_sent",
+        _ => Outcome::NotSent,
     }
 }
 
-fn of_status(status: u16) -> &'static str {
+const fn of_status(status: u16) -> Outcome {
     match status {
-        200..300 => "ok",
-        500.. => "failed",
-        _ => "refused",
+        200..300 => Outcome::Ok,
+        500.. => Outcome::Failed,
+        _ => Outcome::Refused,
     }
 }
 

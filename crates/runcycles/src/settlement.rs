@@ -11,6 +11,7 @@ use cycles_protocol::{
     Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, Operation, ReleaseResponse,
     Retry,
 };
+use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::oneshot;
 use tracing::Instrument;
@@ -83,9 +84,43 @@ impl Wait {
 
 /// Commits. Attempts after the first run in the background with the same key.
 pub(crate) async fn commit(held: Held, request: CommitRequest, wait: Wait) -> Settlement {
+    let refused = match at_once(&held, &request) {
+        Some(Ok(response)) => return Settlement::Committed(response),
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    Box::pin(commit_in_steps(held, request, wait, refused)).await
+}
+
+/// In process the first poll is the last: nobody waits, and nothing can outlive
+/// the caller. An authority that has no answer yet is asked again with the same key.
+fn at_once(held: &Held, request: &CommitRequest) -> Option<Result<CommitResponse, Error>> {
+    let client = &held.client;
+    if !client.is_in_process() || client.journal().is_some() || held.unseen {
+        return None;
+    }
+    let call = client.call(&held.trace_id);
+    let answer = observed::settle(&held.id, &held.trace_id)
+        .in_scope(|| client.authority().commit(&call, &held.id, request).now_or_never())?;
+    if answer.is_ok() {
+        metrics::settled("committed");
+    }
+    Some(answer.map(|answer| answer.value))
+}
+
+/// As [`commit`]; `refused` is what the first try came to, where it was made.
+async fn commit_in_steps(
+    held: Held,
+    request: CommitRequest,
+    wait: Wait,
+    refused: Option<Error>,
+) -> Settlement {
     let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
     let (caller, settled) = Caller::new();
-    let work = async move { proceed(Spend::new(held, request).await, caller, queued).await };
+    let work = async move {
+        let spend = Spend::new(held, request).await.tried(refused);
+        proceed(spend, caller, queued).await;
+    };
     detached(&client, Box::pin(work)).await;
     waited(&client, Operation::Commit, settled).await
 }

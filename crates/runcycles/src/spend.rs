@@ -32,6 +32,8 @@ pub(crate) struct Spend {
     id: ReservationId,
     trace_id: Arc<str>,
     form: Form,
+    /// What the next try comes to, where it was made already.
+    tried: Option<Error>,
 }
 
 enum Form {
@@ -93,6 +95,7 @@ impl Spend {
             id: held.id.clone(),
             trace_id: held.trace_id.clone(),
             form: Form::Unwritten { held, step },
+            tried: None,
         }
     }
 
@@ -150,6 +153,7 @@ impl Spend {
             trace_id: client.fresh_call().trace_id,
             client: client.clone(),
             form: Form::Written(Entry { journal, record, on_disk: true, _claim: Some(claim) }),
+            tried: None,
         }
     }
 
@@ -210,11 +214,20 @@ impl Spend {
         self.client.notify(Notification::unsettled(&self.id, outcome, error));
     }
 
+    /// The same spend, whose commit was tried and refused.
+    pub(crate) fn tried(self, tried: Option<Error>) -> Self {
+        Self { tried, ..self }
+    }
+
     /// Tries once to book it.
     pub(crate) async fn attempt(&mut self) -> Tried {
         let mut expired = None;
         if self.mode() == Mode::Commit {
-            match self.commit().await {
+            let committed = match self.tried.take() {
+                Some(error) => Err(error),
+                None => self.commit().await,
+            };
+            match committed {
                 Ok(settlement) => return Tried::Settled(settlement),
                 Err(error) if is_expired(&error) => {
                     if !self.become_event().await {
@@ -249,7 +262,7 @@ impl Spend {
         Ok(Settlement::Committed(match &self.form {
             Form::Unwritten { step: Step::Commit(request), .. } => {
                 let call = self.client.call(&self.trace_id);
-                self.client.authority().commit(&call, &self.id, request.clone()).await?.value
+                self.client.authority().commit(&call, &self.id, request).await?.value
             }
             _ => self.send(Operation::Commit).await?,
         }))

@@ -1,5 +1,7 @@
 //! Creating keys, and telling whose key a secret is.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cycles_protocol::control::{
@@ -19,18 +21,16 @@ const SECRET_PREFIX: &str = "cyc_live_";
 pub(super) const SHOWN_PREFIX: usize = 14;
 
 impl Engine {
-    pub(crate) fn authenticate_key(&self, key: &KeyHash) -> Result<Principal, Error> {
+    pub(crate) fn authenticate_key(&self, key: &KeyHash) -> Result<Arc<ApiKey>, Error> {
         let now = self.clock().now_ms();
-        self.keys()
-            .find(key)
-            .filter(|key| key.status(now) == ApiKeyStatus::Active)
-            .map(|key| key.principal.clone())
-            .ok_or_else(|| {
+        self.keys().find(key).filter(|key| key.status(now) == ApiKeyStatus::Active).ok_or_else(
+            || {
                 Error::new(
                     ErrorCode::Unauthorized,
                     "the API key is missing, unknown, revoked or expired",
                 )
-            })
+            },
+        )
     }
 
     /// Adds a key; `false` when the secret is taken.

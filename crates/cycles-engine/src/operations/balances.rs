@@ -2,7 +2,7 @@
 
 use cycles_protocol::scope::Level;
 use cycles_protocol::{
-    BalanceParams, BalanceResponse, Call, Error, ErrorCode, Permission, Subject, Unit,
+    BalanceParams, BalanceResponse, Error, ErrorCode, Permission, Principal, Subject, Unit,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +22,10 @@ struct After {
 impl Engine {
     pub(crate) fn get_balances_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         params: &BalanceParams,
     ) -> Result<BalanceResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         if params.subject.levels().next().is_none() {
             return Err(Error::new(
                 ErrorCode::InvalidRequest,

@@ -4,7 +4,7 @@ use cycles_ledger::commit;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, CommitRequest, CommitResponse, CommitStatus, Error, Permission, ReservationId,
+    CommitRequest, CommitResponse, CommitStatus, Error, Permission, Principal, ReservationId,
 };
 
 use crate::store::{Record, Settled, Settlement, Snapshot, TenantState, mismatch};
@@ -13,14 +13,14 @@ use crate::{Engine, access};
 impl Engine {
     pub(crate) fn commit_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         id: &ReservationId,
-        request: CommitRequest,
+        request: &CommitRequest,
     ) -> Result<CommitResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         request.validate()?;
         caller.require(&[Permission::ReservationsCommit])?;
-        let hash = payload_hash(&request);
+        let hash = payload_hash(request);
 
         let (tenant, uuid) = self.owner(id)?;
         caller.owns(&tenant.id)?;
@@ -43,12 +43,12 @@ impl Engine {
             })?;
         let settlement = Settlement {
             by: Settled::Commit,
-            key: request.idempotency_key,
+            key: request.idempotency_key.clone(),
             hash,
             charged: done.charged,
             released: done.released,
             budgets: Snapshot::of(&done.budgets),
-            metadata: request.metadata,
+            metadata: request.metadata.clone(),
         };
         let answer = response(&state, record, &settlement);
         state.budgets.store(&slots, &done.budgets);

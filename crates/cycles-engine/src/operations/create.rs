@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cycles_ledger::{Refusal, Reserve, Reserved, reserve};
-use cycles_protocol::canonical::payload_hash;
+use cycles_protocol::canonical::payload_hash_with;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Amount, Call, Caps, Decision, Error, ErrorCode, Permission, ReservationCreateRequest,
+    Amount, Caps, Decision, Error, ErrorCode, Permission, Principal, ReservationCreateRequest,
     ReservationCreateResponse, ReservationId, limits as wire, scope,
 };
 use uuid::Uuid;
@@ -19,8 +19,8 @@ use crate::store::{
 use crate::{Engine, access, ids, limits};
 
 /// A request with what was derived from it.
-struct Create {
-    request: ReservationCreateRequest,
+struct Create<'r> {
+    request: &'r ReservationCreateRequest,
     scopes: Vec<String>,
     slots: Slots,
     hash: cycles_protocol::canonical::PayloadHash,
@@ -30,17 +30,18 @@ struct Create {
 impl Engine {
     pub(crate) fn create_reservation_now(
         &self,
-        call: &Call,
-        mut request: ReservationCreateRequest,
+        principal: &Principal,
+        request: &ReservationCreateRequest,
     ) -> Result<ReservationCreateResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         request.validate()?;
         caller.require(&[Permission::ReservationsCreate])?;
         caller.covers(&request.subject)?;
         // decision: "Idempotency payload hash"; these two defaults, no others
-        request.grace_period_ms.get_or_insert(wire::GRACE_MS_DEFAULT);
-        request.dry_run.get_or_insert(false);
-        let hash = payload_hash(&request);
+        let hash = payload_hash_with(
+            request,
+            [("grace_period_ms", wire::GRACE_MS_DEFAULT.into()), ("dry_run", false.into())],
+        );
         let scopes = scope::derive(&request.subject, caller.tenant_id);
 
         let tenant = self.tenant(caller.tenant_id)?;
@@ -75,7 +76,7 @@ impl Engine {
     }
 }
 
-impl Create {
+impl Create<'_> {
     const fn asked(&self) -> Asked<'_> {
         Asked {
             scopes: self.scopes.as_slice(),
@@ -138,8 +139,8 @@ impl Create {
         let record = Record {
             reservation: reserved.reservation,
             slots: self.slots,
-            work: Work::new(self.request.subject, self.request.action),
-            metadata: self.request.metadata.map(Box::new),
+            work: Work::new(&self.request.subject, &self.request.action),
+            metadata: self.request.metadata.clone().map(Box::new),
             key: self.request.idempotency_key.as_str().into(),
             hash: self.hash,
             caps,

@@ -6,7 +6,7 @@ use cycles_ledger::reserve;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, Decision, DecisionRequest, DecisionResponse, Error, Permission, scope,
+    Decision, DecisionRequest, DecisionResponse, Error, Permission, Principal, scope,
 };
 
 use super::{Asked, decision};
@@ -16,10 +16,10 @@ use crate::{Engine, access, limits};
 impl Engine {
     pub(crate) fn decide_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         request: DecisionRequest,
     ) -> Result<DecisionResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         request.validate()?;
         caller.require(&[Permission::ReservationsCreate, Permission::Decide])?;
         caller.covers(&request.subject)?;

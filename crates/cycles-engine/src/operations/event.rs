@@ -6,8 +6,8 @@ use cycles_ledger::event;
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Amount, Call, Error, EventCreateRequest, EventCreateResponse, EventId, EventStatus, Permission,
-    scope,
+    Amount, Error, EventCreateRequest, EventCreateResponse, EventId, EventStatus, Permission,
+    Principal, scope,
 };
 
 use super::Asked;
@@ -17,10 +17,10 @@ use crate::{Engine, access, ids, limits};
 impl Engine {
     pub(crate) fn create_event_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         request: EventCreateRequest,
     ) -> Result<EventCreateResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         request.validate()?;
         caller.require(&[Permission::ReservationsCommit, Permission::EventsCreate])?;
         caller.covers(&request.subject)?;

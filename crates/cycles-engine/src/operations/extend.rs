@@ -6,7 +6,7 @@ use cycles_ledger::{State, extend};
 use cycles_protocol::canonical::payload_hash;
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{
-    Call, Error, ExtendRequest, ExtendResponse, ExtendStatus, Permission, ReservationId,
+    Error, ExtendRequest, ExtendResponse, ExtendStatus, Permission, Principal, ReservationId,
 };
 
 use crate::store::{Endpoint, ReplayKey, Stored};
@@ -15,11 +15,11 @@ use crate::{Engine, access};
 impl Engine {
     pub(crate) fn extend_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         id: &ReservationId,
         request: ExtendRequest,
     ) -> Result<ExtendResponse, Error> {
-        let caller = access::tenant(&call.principal)?;
+        let caller = access::tenant(principal)?;
         request.validate()?;
         caller.require(&[Permission::ReservationsExtend])?;
         let hash = payload_hash(&request);

@@ -1,17 +1,17 @@
 //! `GET /v1/reservations/{id}`
 
 use cycles_ledger::{Refusal, State};
-use cycles_protocol::{Call, Error, Permission, ReservationDetail, ReservationId};
+use cycles_protocol::{Error, Permission, Principal, ReservationDetail, ReservationId};
 
 use crate::{Engine, access};
 
 impl Engine {
     pub(crate) fn get_reservation_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         id: &ReservationId,
     ) -> Result<ReservationDetail, Error> {
-        let access = access::tenant_or_admin(&call.principal)?;
+        let access = access::tenant_or_admin(principal)?;
         access.require(&[Permission::ReservationsList])?;
         let (tenant, uuid) = self.owner(id)?;
         access.owns(&tenant.id)?;

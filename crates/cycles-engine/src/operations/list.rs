@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use cycles_protocol::scope::Level;
 use cycles_protocol::{
-    Call, Error, ErrorCode, ListReservationsParams, Permission, ReservationListResponse,
+    Error, ErrorCode, ListReservationsParams, Permission, Principal, ReservationListResponse,
     ReservationSummary, SortDirection, SortKey,
 };
 use serde::{Deserialize, Serialize};
@@ -37,10 +37,10 @@ impl Engine {
     /// ledger: memory has only what is open there.
     pub(crate) async fn list_reservations_answer(
         &self,
-        call: &Call,
+        principal: &Principal,
         params: ListReservationsParams,
     ) -> Result<ReservationListResponse, Error> {
-        let listed = self.durably(Access::Reads, || self.list_reservations_now(call, &params));
+        let listed = self.durably(Access::Reads, || self.list_reservations_now(principal, &params));
         match (listed.await?, self.store()) {
             (Listed::Page(page), _) => Ok(page),
             (Listed::InStore(page), None) => Ok(page.with(Vec::new())),
@@ -54,10 +54,10 @@ impl Engine {
 
     fn list_reservations_now(
         &self,
-        call: &Call,
+        principal: &Principal,
         params: &ListReservationsParams,
     ) -> Result<Listed, Error> {
-        let access = access::tenant_or_admin(&call.principal)?;
+        let access = access::tenant_or_admin(principal)?;
         let limit = cursor::page(params.limit)?;
         params.validate()?;
         access.require(&[Permission::ReservationsList])?;

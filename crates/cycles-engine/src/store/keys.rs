@@ -1,10 +1,10 @@
 //! API keys: only the SHA-256 of a secret is kept.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use cycles_protocol::Principal;
 use cycles_protocol::control;
+use hashbrown::HashMap;
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -24,7 +24,7 @@ pub struct ApiKey {
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyHash(pub [u8; 32]);
 
-type Prefix = [u8; 8];
+type Prefix = u64;
 type Bucket = Vec<(KeyHash, Arc<ApiKey>)>;
 
 impl KeyHash {
@@ -35,9 +35,21 @@ impl KeyHash {
     }
 
     fn prefix(&self) -> Prefix {
-        let mut prefix = [0; 8];
-        prefix.copy_from_slice(&self.0[..8]);
-        prefix
+        self.words()[0]
+    }
+
+    fn words(&self) -> [u64; 4] {
+        let word = |index| {
+            let mut bytes = [0; 8];
+            bytes.copy_from_slice(&self.0[index * 8..][..8]);
+            u64::from_ne_bytes(bytes)
+        };
+        std::array::from_fn(word)
+    }
+
+    /// In constant time, by words: it is asked with every call.
+    fn is(&self, other: &Self) -> bool {
+        self.words().ct_eq(&other.words()).into()
     }
 }
 
@@ -72,7 +84,7 @@ impl Keys {
     pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {
         let keys = self.0.read();
         let mut bucket = keys.get(&hash.prefix())?.iter();
-        bucket.find(|(known, _)| bool::from(known.0.ct_eq(&hash.0))).map(|(_, key)| Arc::clone(key))
+        bucket.find(|(known, _)| known.is(hash)).map(|(_, key)| Arc::clone(key))
     }
 
     /// Every key.

@@ -27,9 +27,9 @@ struct Rest {
 impl Work {
     /// Both were validated: levels have 1 to 128 bytes, a kind at most 64
     /// characters.
-    pub(crate) fn new(subject: Subject, action: Action) -> Self {
+    pub(crate) fn new(subject: &Subject, action: &Action) -> Self {
         let parts = Self::of(subject.levels(), &action.kind, &action.name);
-        parts.with(subject.dimensions, action.tags)
+        parts.with(subject.dimensions.clone(), action.tags.clone())
     }
 
     /// The levels that are set, root first, and what is done.
@@ -133,7 +133,7 @@ mod tests {
         for (subject, action) in
             [(whole.clone(), tagged), (agent, Action::new("", "é")), (whole, Action::new("a", "b"))]
         {
-            let work = Work::new(subject.clone(), action.clone());
+            let work = Work::new(&subject, &action);
             assert_eq!((work.subject(), work.action()), (subject.clone(), action));
             assert!(work.levels().eq(subject.levels()));
         }

@@ -1,5 +1,5 @@
-//! Writes canonical JSON in one pass: members are written as they come and put
-//! in order when their object ends.
+//! Writes canonical JSON in one pass: members are written as they come, and put
+//! in order when their object ends, where they did not come in order.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -35,6 +35,8 @@ pub(super) struct Writer {
     out: Vec<u8>,
     /// Members of the objects that are open, the innermost last.
     members: Vec<Member>,
+    /// What the outermost object has where it does not say otherwise.
+    defaults: Vec<(&'static str, Value)>,
     scratch: Vec<u8>,
 }
 
@@ -55,6 +57,7 @@ impl Writer {
         Self {
             out: Vec::with_capacity(USUAL_BYTES),
             members: Vec::with_capacity(USUAL_MEMBERS),
+            defaults: Vec::new(),
             scratch: Vec::with_capacity(USUAL_BYTES),
         }
     }
@@ -68,42 +71,43 @@ impl Writer {
     }
 
     /// The text of `value`. The next one is written into the same memory.
-    pub(super) fn write(&mut self, value: &impl Serialize) -> &[u8] {
+    pub(super) fn write<const N: usize>(
+        &mut self,
+        value: &impl Serialize,
+        defaults: [(&'static str, Value); N],
+    ) -> &[u8] {
         self.out.clear();
         self.members.clear();
+        self.defaults.clear();
+        self.defaults.extend(defaults);
         value.serialize(&mut *self).expect("requests are plain JSON");
         &self.out
     }
 
     fn string(&mut self, text: &str) -> Written {
-        let escapes = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-        // Without an early end, so that many bytes are looked at in one step.
-        if !text.as_bytes().iter().fold(false, |found, byte| found | escapes(byte)) {
-            self.out.push(b'"');
-            self.out.extend_from_slice(text.as_bytes());
-            self.out.push(b'"');
+        if is_plain(text) {
+            self.quoted(text);
             return Ok(());
         }
         // serde_json escapes exactly what RFC 8785 section 3.2.2.2 asks for.
         serde_json::to_writer(&mut self.out, text).map_err(ser::Error::custom)
     }
 
+    /// A text that holds nothing to escape.
+    fn quoted(&mut self, text: &str) {
+        self.out.reserve(text.len() + 2);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
+    }
+
     fn integer(&mut self, value: impl itoa::Integer) {
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
 
-    fn member(&mut self, name: Cow<'static, str>, value: &(impl Serialize + ?Sized)) -> Written {
-        let start = self.out.len();
-        self.string(&name)?;
-        self.out.push(b':');
-        value.serialize(&mut *self)?;
-        let end = self.out.len();
-        self.members.push(Member { name, start, end });
-        Ok(())
-    }
-
-    /// Ends the object whose members are those from `first` on.
-    fn close(&mut self, first: usize, start: usize) {
+    /// Ends the object whose members are those from `first` on, and have come out of
+    /// order.
+    fn sort(&mut self, first: usize, start: usize) {
         self.members[first..].sort_unstable_by(|a, b| in_order(&a.name, &b.name));
         let mut ordered = mem::take(&mut self.scratch);
         ordered.clear();
@@ -111,22 +115,28 @@ impl Writer {
             ordered.push(if ordered.is_empty() { b'{' } else { b',' });
             ordered.extend_from_slice(&self.out[member.start..member.end]);
         }
-        if ordered.is_empty() {
-            ordered.push(b'{');
-        }
-        ordered.push(b'}');
         self.out.truncate(start);
         self.out.extend_from_slice(&ordered);
         self.scratch = ordered;
     }
 }
 
-/// RFC 8785 section 3.2.3: by UTF-16 code units, which for ASCII are its bytes.
+/// Whether a text stands in JSON as it is.
+fn is_plain(text: &str) -> bool {
+    let escapes = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    // Without an early end, so that many bytes are looked at in one step.
+    !text.as_bytes().iter().fold(false, |found, byte| found | escapes(byte))
+}
+
+/// RFC 8785 section 3.2.3: by UTF-16 code units. That is the order of the bytes,
+/// but for characters above U+FFFF: their surrogates come before U+E000.
 fn in_order(a: &str, b: &str) -> Ordering {
-    if a.is_ascii() && b.is_ascii() {
-        return a.cmp(b);
-    }
-    a.encode_utf16().cmp(b.encode_utf16())
+    const U_E000: u8 = 0xee;
+    const ABOVE_U_FFFF: u8 = 0xf0;
+    let differing = a.bytes().zip(b.bytes()).find(|(a, b)| a != b);
+    let Some((one, other)) = differing else { return a.len().cmp(&b.len()) };
+    let is_swapped = one.min(other) >= U_E000 && (one >= ABOVE_U_FFFF) != (other >= ABOVE_U_FFFF);
+    if is_swapped { other.cmp(&one) } else { one.cmp(&other) }
 }
 
 /// An array that is open.
@@ -183,8 +193,66 @@ pub(super) struct Object<'a> {
     start: usize,
     /// Its first member.
     first: usize,
+    /// Whether the members have come in order so far.
+    is_ordered: bool,
     /// The name of the value that comes next, in a map.
     name: String,
+}
+
+impl Object<'_> {
+    /// Writes one member; `begin` writes its name.
+    fn member(
+        &mut self,
+        name: Cow<'static, str>,
+        value: &(impl Serialize + ?Sized),
+        begin: impl FnOnce(&mut Writer, &str) -> Written,
+    ) -> Written {
+        let writer = &mut *self.writer;
+        let last = writer.members[self.first..].last();
+        self.is_ordered &= last.is_none_or(|last| in_order(&last.name, &name).is_lt());
+        writer.out.push(if last.is_none() { b'{' } else { b',' });
+        let start = writer.out.len();
+        begin(writer, &name)?;
+        writer.out.push(b':');
+        value.serialize(&mut *writer)?;
+        let end = writer.out.len();
+        writer.members.push(Member { name, start, end });
+        Ok(())
+    }
+
+    /// Writes one member whose name is a field's, so that nothing is to be escaped in it.
+    fn field(&mut self, name: &'static str, value: &(impl Serialize + ?Sized)) -> Written {
+        debug_assert!(is_plain(name), "{name}");
+        self.member(Cow::Borrowed(name), value, |writer, name| {
+            writer.quoted(name);
+            Ok(())
+        })
+    }
+
+    /// Adds what the outermost object leaves out.
+    fn fill(&mut self) -> Written {
+        while let Some((name, value)) = self.writer.defaults.pop() {
+            if self.writer.members[self.first..].iter().all(|member| member.name != name) {
+                self.field(name, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Written {
+        if self.start == 0 {
+            self.fill()?;
+        }
+        if self.writer.members.len() == self.first {
+            self.writer.out.push(b'{');
+        } else if self.is_ordered {
+            self.writer.members.truncate(self.first);
+        } else {
+            self.writer.sort(self.first, self.start);
+        }
+        self.writer.out.push(b'}');
+        Ok(())
+    }
 }
 
 impl ser::SerializeMap for Object<'_> {
@@ -201,12 +269,11 @@ impl ser::SerializeMap for Object<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Written {
         let name = mem::take(&mut self.name);
-        self.writer.member(Cow::Owned(name), value)
+        self.member(Cow::Owned(name), value, Writer::string)
     }
 
     fn end(self) -> Written {
-        self.writer.close(self.first, self.start);
-        Ok(())
+        self.close()
     }
 }
 
@@ -215,12 +282,11 @@ impl ser::SerializeStruct for Object<'_> {
     type Error = NotJson;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Written {
-        self.writer.member(Cow::Borrowed(name), value)
+        self.field(name, value)
     }
 
     fn end(self) -> Written {
-        self.writer.close(self.first, self.start);
-        Ok(())
+        self.close()
     }
 }
 
@@ -378,7 +444,7 @@ impl<'a> ser::Serializer for &'a mut Writer {
 
     fn serialize_map(self, _length: Option<usize>) -> Result<Object<'a>, NotJson> {
         let (start, first) = (self.out.len(), self.members.len());
-        Ok(Object { writer: self, start, first, name: String::new() })
+        Ok(Object { writer: self, start, first, is_ordered: true, name: String::new() })
     }
 
     fn serialize_struct(self, _name: &'static str, length: usize) -> Result<Object<'a>, NotJson> {

@@ -153,7 +153,7 @@ impl Client {
         &self,
         request: ReservationCreateRequest,
     ) -> Result<ReservationCreateResponse, Error> {
-        wait(self.0.create_reservation(&call(), request)).map(|answer| answer.value)
+        wait(self.0.create_reservation(&call(), &request)).map(|answer| answer.value)
     }
 
     pub(crate) fn hold(&self, key: &str, amount: i64) -> ReservationId {
@@ -163,7 +163,7 @@ impl Client {
     pub(crate) fn commit(&self, id: &ReservationId, key: &str, amount: i64) -> String {
         let request =
             CommitRequest::builder().idempotency_key(key).actual(Amount::tokens(amount)).build();
-        told(wait(self.0.commit(&call(), id, request)))
+        told(wait(self.0.commit(&call(), id, &request)))
     }
 
     pub(crate) fn release(&self, id: &ReservationId, key: &str) -> String {
@@ -172,7 +172,7 @@ impl Client {
     }
 
     pub(crate) fn reserve_told(&self, key: &str, amount: i64) -> String {
-        told(wait(self.0.create_reservation(&call(), create(key, amount))))
+        told(wait(self.0.create_reservation(&call(), &create(key, amount))))
     }
 }
 

@@ -80,7 +80,7 @@ fn every_answer_is_repeated_and_every_amount_is_there() {
             extend(&client, &extended),
             event(&client),
             decide(&client),
-            told(wait(client.0.create_reservation(&call(), dry()))),
+            told(wait(client.0.create_reservation(&call(), &dry()))),
             fund(plant),
             // Refused then, refused now.
             client.reserve_told("a", 101),

@@ -111,14 +111,10 @@ impl Plant {
     fn call(&self, call: &Call, act: &Act) -> Result<Answer, Broken> {
         let authority = &*self.authority;
         match act {
-            Act::Create(request) => {
-                typed(authority.create_reservation(call, request.clone()), |answer| {
-                    Answer::Create(Box::new(answer))
-                })
-            }
-            Act::Commit(id, request) => {
-                typed(authority.commit(call, id, request.clone()), Answer::Commit)
-            }
+            Act::Create(request) => typed(authority.create_reservation(call, request), |answer| {
+                Answer::Create(Box::new(answer))
+            }),
+            Act::Commit(id, request) => typed(authority.commit(call, id, request), Answer::Commit),
             Act::Release(id, request) => {
                 typed(authority.release(call, id, request.clone()), Answer::Release)
             }

@@ -20,7 +20,8 @@ pub(crate) struct Waiting(Mutex<HashMap<Id, Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    due: BTreeMap<Place, Entry>,
+    /// In boxes: the map of a client with few leases stays small.
+    due: BTreeMap<Place, Box<Entry>>,
     /// How many have waited so far: two leases may be due at one moment.
     count: u64,
     /// When the timer looks next.
@@ -76,7 +77,7 @@ impl Waiting {
         queue.count += 1;
         let (place, task) = ((at, queue.count), Arc::default());
         let entry = Entry { beat, span, runtime: runtime.clone(), task: Arc::clone(&task) };
-        queue.due.insert(place, entry);
+        queue.due.insert(place, Box::new(entry));
         if at < queue.looks_at {
             queue.looks_at = at;
             queue.earlier.notify_one();
@@ -84,7 +85,7 @@ impl Waiting {
         Beating { waiting: Arc::clone(self), runtime: id, place, task }
     }
 
-    fn take(&self, runtime: Id, place: Place) -> Option<Entry> {
+    fn take(&self, runtime: Id, place: Place) -> Option<Box<Entry>> {
         self.0.lock().get_mut(&runtime)?.due.remove(&place)
     }
 
@@ -93,7 +94,7 @@ impl Waiting {
         let mut queues = self.0.lock();
         let Some(queue) = queues.get_mut(&runtime) else { return Duration::MAX };
         while let Some(first) = queue.due.first_entry().filter(|first| first.key().0 <= now) {
-            let Entry { beat, span, runtime, task } = first.remove();
+            let Entry { beat, span, runtime, task } = *first.remove();
             // Under the lock: whoever stops it finds the entry or the task.
             let _ = task.set(runtime.spawn(keep(beat).instrument(span)).abort_handle());
         }

@@ -116,7 +116,7 @@ impl World {
             .ttl_ms(lease.clamp(*limits::TTL_MS.start(), *limits::TTL_MS.end()))
             .build();
         let authority = self.engine.local(secret(&work.tenant_id));
-        let answer = authority.create_reservation(&Call::new(&SystemRandom), request).await;
+        let answer = authority.create_reservation(&Call::new(&SystemRandom), &request).await;
         let mut outcome = Outcome {
             at_ms: row.created_at_ms,
             reservation_id: row.reservation_id.to_string(),
@@ -154,7 +154,7 @@ impl World {
             Some((_, Some(charged))) => {
                 let actual = Amount::new(work.reservation.reserved.unit, charged);
                 let request = CommitRequest::builder().actual(actual).build();
-                authority.commit(&call, id, request).await.err()
+                authority.commit(&call, id, &request).await.err()
             }
             _ => authority.release(&call, id, ReleaseRequest::new(None)).await.err(),
         };

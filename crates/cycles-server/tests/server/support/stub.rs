@@ -52,8 +52,8 @@ macro_rules! only_sends {
 }
 
 only_sends! {
-    create_reservation(ReservationCreateRequest) -> ReservationCreateResponse;
-    commit(&'a ReservationId, CommitRequest) -> CommitResponse;
+    create_reservation(&'a ReservationCreateRequest) -> ReservationCreateResponse;
+    commit(&'a ReservationId, &'a CommitRequest) -> CommitResponse;
     release(&'a ReservationId, ReleaseRequest) -> ReleaseResponse;
     extend(&'a ReservationId, ExtendRequest) -> ExtendResponse;
     decide(DecisionRequest) -> DecisionResponse;
