@@ -92,6 +92,8 @@ pub struct Call {
     pub trace_id: Arc<str>,
     /// Longest time to wait for an answer; an authority in process ignores it.
     pub deadline: Option<Duration>,
+    /// Whether nobody reads the headers of an answer that succeeds.
+    pub is_brief: bool,
 }
 
 impl Call {
@@ -111,6 +113,7 @@ impl Call {
             request_id: crate::ids::uuid_text(bytes, &mut [0; 36]).into(),
             trace_id: trace_id.into(),
             deadline: None,
+            is_brief: false,
         }
     }
 
@@ -125,6 +128,14 @@ impl Call {
     #[must_use]
     pub fn in_trace(mut self, trace_id: impl Into<Arc<str>>) -> Self {
         self.trace_id = trace_id.into();
+        self
+    }
+
+    /// The same call, of whose success only the value is wanted: the headers of such
+    /// an answer are not kept.
+    #[must_use]
+    pub fn briefly(mut self) -> Self {
+        self.is_brief = true;
         self
     }
 
@@ -157,7 +168,7 @@ impl<T> Answer<T> {
 pub struct HttpAnswer {
     /// The status.
     pub status: u16,
-    /// Names in lower case.
+    /// Names in lower case; none of a call that wanted only the value.
     pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
     pub body: Vec<u8>,

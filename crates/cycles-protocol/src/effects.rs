@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall time for stamps, monotonic time for waiting.
@@ -68,18 +68,34 @@ impl Clock for SystemClock {
 }
 
 /// Ids that must differ but need not be secret, like a request's: a counter
-/// behind a bijection, started at random, and far cheaper than a system call.
-/// Never for keys or secrets; a forked process repeats its parent's.
+/// behind a bijection, started at random in each process, and far cheaper than a
+/// system call. Never for keys or secrets.
 #[derive(Debug)]
-pub struct UniqueIds(AtomicU64);
+pub struct UniqueIds {
+    /// The process that it was started in; a forked one starts anew.
+    owner: AtomicU32,
+    count: AtomicU64,
+    /// Tells apart two sequences that have come to the same count.
+    salt: AtomicU64,
+}
 
 impl UniqueIds {
     /// A sequence of its own.
     #[must_use]
     pub fn new() -> Self {
-        let mut start = [0; 8];
-        SystemRandom.fill(&mut start);
-        Self(AtomicU64::new(u64::from_ne_bytes(start)))
+        let (owner, count, salt) = (AtomicU32::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let ids = Self { owner, count, salt };
+        ids.start();
+        ids
+    }
+
+    fn start(&self) {
+        for part in [&self.count, &self.salt] {
+            let mut bytes = [0; 8];
+            SystemRandom.fill(&mut bytes);
+            part.store(u64::from_ne_bytes(bytes), Ordering::Relaxed);
+        }
+        self.owner.store(crate::process::id(), Ordering::Relaxed);
     }
 }
 
@@ -91,9 +107,13 @@ impl Default for UniqueIds {
 
 impl Random for UniqueIds {
     fn fill(&self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
+        if self.owner.load(Ordering::Relaxed) != crate::process::id() {
+            self.start();
+        }
+        let salts = [0, self.salt.load(Ordering::Relaxed)];
+        for (chunk, salt) in bytes.chunks_mut(8).zip(salts.into_iter().cycle()) {
             // SplitMix64 (Steele, Lea, Flood 2014): no value twice in 2⁶⁴.
-            let mut value = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+            let mut value = self.count.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed) ^ salt;
             value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             value ^= value >> 31;
@@ -188,5 +208,23 @@ mod tests {
         let mut short = [0; 3];
         one.fill(&mut short);
         assert_ne!(short, [0; 3]);
+    }
+
+    #[test]
+    fn sequences_that_meet_and_those_of_a_parent_differ() {
+        let (one, other) = (UniqueIds::new(), UniqueIds::new());
+        other.count.store(one.count.load(Ordering::Relaxed), Ordering::Relaxed);
+        let ids = |ids: &UniqueIds| {
+            let mut bytes = [0; 16];
+            ids.fill(&mut bytes);
+            bytes
+        };
+        assert_ne!(ids(&one), ids(&other), "the same count");
+        let child = UniqueIds {
+            owner: AtomicU32::new(0),
+            count: AtomicU64::new(one.count.load(Ordering::Relaxed)),
+            salt: AtomicU64::new(one.salt.load(Ordering::Relaxed)),
+        };
+        assert_ne!(ids(&one), ids(&child), "it has started anew");
     }
 }

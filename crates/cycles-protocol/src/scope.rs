@@ -61,20 +61,29 @@ pub fn of_levels<'a>(
     levels: impl IntoIterator<Item = (Level, &'a str)>,
     tenant: &str,
 ) -> Vec<String> {
-    let mut path = format!("tenant:{tenant}");
-    path.make_ascii_lowercase();
     let mut scopes = Vec::with_capacity(Level::ALL.len());
-    scopes.push(path.clone());
-    for (level, value) in levels.into_iter().filter(|(level, _)| *level != Level::Tenant) {
-        path.push('/');
-        path.push_str(level.as_str());
-        path.push(':');
-        let start = path.len();
-        path.push_str(value);
-        path[start..].make_ascii_lowercase();
-        scopes.push(path.clone());
+    scopes.push(below("", Level::Tenant, tenant));
+    let deeper = levels.into_iter().filter(|(level, _)| *level != Level::Tenant);
+    for (parent, (level, value)) in deeper.enumerate() {
+        scopes.push(below(&scopes[parent], level, value));
     }
     scopes
+}
+
+/// The scope of `value` below `parent`, which is lower-cased.
+fn below(parent: &str, level: Level, value: &str) -> String {
+    let level = level.as_str();
+    let mut path = String::with_capacity(parent.len() + level.len() + value.len() + 2);
+    if !parent.is_empty() {
+        path.push_str(parent);
+        path.push('/');
+    }
+    path.push_str(level);
+    path.push(':');
+    let start = path.len();
+    path.push_str(value);
+    path[start..].make_ascii_lowercase();
+    path
 }
 
 /// The last segment of a scope path: `agent:bot` of `tenant:acme/agent:bot`.

@@ -1,5 +1,7 @@
 //! Which trace a call belongs to (spec: CORRELATION AND TRACING).
 
+use std::sync::Arc;
+
 use crate::effects::Random;
 
 /// The trace id that the caller sent: `traceparent` first, then
@@ -14,14 +16,14 @@ pub fn inbound(traceparent: Option<&str>, trace_id: Option<&str>) -> Option<Stri
 
 /// A fresh trace id: 16 random bytes, never all zero.
 #[must_use]
-pub fn fresh(random: &dyn Random) -> String {
-    loop {
-        let mut bytes = [0; 16];
+pub fn fresh(random: &dyn Random) -> Arc<str> {
+    let mut bytes = [0; 16];
+    while bytes == [0; 16] {
         random.fill(&mut bytes);
-        if bytes != [0; 16] {
-            return hex(&bytes);
-        }
     }
+    let mut text = [0; 32];
+    write_hex(&bytes, &mut text);
+    ascii(&text).into()
 }
 
 /// A `traceparent` for `trace_id` with a fresh span, sampled.
@@ -37,10 +39,19 @@ pub fn traceparent(trace_id: &str, random: &dyn Random) -> String {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     let mut text = vec![0; bytes.len() * 2];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    write_hex(bytes, &mut text);
+    ascii(&text).to_owned()
+}
+
+fn write_hex(bytes: &[u8], text: &mut [u8]) {
+    let (pairs, _) = text.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
     }
-    String::from_utf8(text).expect("digits are ASCII")
+}
+
+fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).expect("digits are ASCII")
 }
 
 /// Arithmetic and not a table, so that many digits are made in one step.

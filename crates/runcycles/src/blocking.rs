@@ -123,7 +123,7 @@ impl BlockingCyclesClient {
         F: FnOnce(GuardContext) -> Result<(T, Amount), GuardedError>,
     {
         let (request, nested, booking) = config.split();
-        let guard = self.reserve_within(Arc::new(request), nested)?;
+        let guard = self.reserve_within(request, nested)?;
         let context = GuardContext::of(&guard);
         match guard.as_parent().around_blocking(|| work(context)) {
             Ok((value, actual)) => {

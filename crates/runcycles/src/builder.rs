@@ -5,7 +5,7 @@ mod build;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cycles_protocol::{Authority, Clock, Random, SystemClock, SystemRandom};
+use cycles_protocol::{Authority, Clock, Random, SystemClock};
 
 use crate::config::CyclesConfig;
 use crate::error::Error;
@@ -28,7 +28,8 @@ pub struct CyclesClientBuilder {
     /// Whether `authority` is in this process.
     in_process: bool,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    /// Where everything random comes from, where that is not the system.
+    random: Option<Arc<dyn Random>>,
     pub(crate) on_heartbeat_failure: OnFailure,
     pub(crate) on_settlement: OnSettlement,
 }
@@ -57,7 +58,7 @@ impl CyclesClientBuilder {
             authority: None,
             in_process: false,
             clock: Arc::new(SystemClock::new()),
-            random: Arc::new(SystemRandom),
+            random: None,
             on_heartbeat_failure: OnFailure::default(),
             on_settlement: OnSettlement::default(),
         }
@@ -266,7 +267,7 @@ impl CyclesClientBuilder {
 
     /// Where request ids come from; tests pass a seeded source.
     pub fn random(mut self, random: Arc<dyn Random>) -> Self {
-        self.random = random;
+        self.random = Some(random);
         self
     }
 

@@ -10,6 +10,7 @@ use cycles_protocol::{
     RawRequest, RawResponse, ReservationCreateRequest, ReservationCreateResponse, Retry,
     strict::Validate,
 };
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 
 use crate::builder::CyclesClientBuilder;
@@ -214,9 +215,9 @@ impl CyclesClient {
         self.inner.closed.store(true, Ordering::Release);
     }
 
-    /// A call within a trace.
+    /// A call within a trace, of whose success only the value is wanted.
     pub(crate) fn call(&self, trace_id: &Arc<str>) -> Call {
-        Call::within_trace(&*self.inner.random, Arc::clone(trace_id))
+        Call::within_trace(&*self.inner.random, Arc::clone(trace_id)).briefly()
     }
 
     pub(crate) fn fresh_call(&self) -> Call {
@@ -287,12 +288,16 @@ impl CyclesClient {
             };
         let call = parent
             .as_ref()
-            .map_or_else(|| self.fresh_call(), |parent| self.call(&parent.held.trace_id));
+            .map_or_else(|| self.fresh_call().briefly(), |parent| self.call(&parent.held.trace_id));
         let parent = parent.map(|parent| parent.held.id.clone());
-        let created = {
-            // Held in one place: it is large.
-            let created = pin!(self.create_once_more_if_unclear(&call, &request));
-            self.bounded(Operation::CreateReservation, created).await
+        let created = match self.create_at_once(&call, &request) {
+            Some(Ok(created)) => Ok(created),
+            first => {
+                let first = first.and_then(Result::err);
+                // Held in one place: it is large.
+                let created = pin!(self.create_once_more_if_unclear(&call, &request, first));
+                self.bounded(Operation::CreateReservation, created).await
+            }
         };
         let (answer, granted) = match created {
             Err(error) if self.may_be_unseen(&request, &error) => {
@@ -323,12 +328,35 @@ impl CyclesClient {
         }
     }
 
+    /// In process the first poll is the last. An authority that has no answer yet is
+    /// asked again with the same key.
+    fn create_at_once(
+        &self,
+        call: &Call,
+        request: &ReservationCreateRequest,
+    ) -> Option<Result<(Answer<ReservationCreateResponse>, Attempt), Refusal>> {
+        if !self.is_in_process() {
+            return None;
+        }
+        let answer = self.inner.authority.create_reservation(call, request).now_or_never()?;
+        let received = self.inner.clock.monotonic();
+        Some(match answer {
+            Ok(answer) => Ok((answer, Attempt { sent: received, received })),
+            Err(error) => Err(with_unit(error, request.estimate.unit)),
+        })
+    }
+
+    /// `first` is what the first attempt came to, where it was made.
     pub(crate) async fn create_once_more_if_unclear(
         &self,
         call: &Call,
         request: &ReservationCreateRequest,
+        first: Option<Refusal>,
     ) -> Result<(Answer<ReservationCreateResponse>, Attempt), Refusal> {
-        let first = self.create_attempt(call, request).await;
+        let first = match first {
+            Some(error) => Err(error),
+            None => self.create_attempt(call, request).await,
+        };
         match first {
             Err(error) if error.retry() == Retry::SameKey => {
                 metrics::retried(Operation::CreateReservation);

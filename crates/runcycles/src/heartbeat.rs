@@ -140,7 +140,7 @@ impl Beat {
         let Heartbeat { granted, remaining_ttl_ms, .. } = heartbeat;
         let next = schedule.granted(granted, remaining_ttl_ms, heartbeat.lease.expires_at_ms());
         heartbeat.report(None, next);
-        let now = heartbeat.client.clock().monotonic();
+        let now = granted.received;
         let at = match next {
             Next::Extend(at) => early(at, now, fastrand::f64()),
             Next::Repeat(at) => at,

@@ -14,7 +14,7 @@ use cycles_protocol::{
     ReservationListResponse, conforms, headers,
 };
 use parking_lot::{Mutex, RwLock};
-use reqwest::header::HeaderValue;
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::base_url;
@@ -24,6 +24,13 @@ use crate::config::CyclesConfig;
 /// Below the keep-alive of common servers and load balancers, so that a pooled
 /// connection is not closed under a request (anchors.md pitfall 24).
 const POOL_IDLE: Duration = Duration::from_secs(15);
+
+// Read once: names that come as text are looked up with every request.
+static API_KEY: HeaderName = HeaderName::from_static(headers::API_KEY);
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static(headers::IDEMPOTENCY_KEY);
+static TRACE_ID: HeaderName = HeaderName::from_static(headers::TRACE_ID);
+static TRACEPARENT: HeaderName = HeaderName::from_static(headers::TRACEPARENT);
+static JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A remote authority. Cheap to clone; connections are pooled and made lazily.
 #[derive(Debug, Clone)]
@@ -107,28 +114,26 @@ impl HttpAuthority {
         let timeout = call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout());
         let failed = |error: reqwest::Error| self.failed(&error, timeout).in_trace(&call.trace_id);
         let mut builder = if request.operation.has_body() {
-            http.post(url).header("content-type", "application/json").body(request.body)
+            http.post(url).header(header::CONTENT_TYPE, &JSON).body(request.body)
         } else {
             http.get(url).query(&request.query)
         };
         builder = builder
-            .header(headers::API_KEY, &*api_key)
-            .header(headers::TRACE_ID, &*call.trace_id)
-            .header(headers::TRACEPARENT, crate::traces::parent_of(call))
+            .header(&API_KEY, &*api_key)
+            .header(&TRACE_ID, &*call.trace_id)
+            .header(&TRACEPARENT, crate::traces::parent_of(call))
             .timeout(timeout);
         if let Some(key) = request.idempotency_header {
-            builder = builder.header(headers::IDEMPOTENCY_KEY, key);
+            builder = builder.header(&IDEMPOTENCY_KEY, key);
         }
         let response = builder.send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
-            .collect();
-        let body = response.bytes().await.map_err(failed)?.to_vec();
+        let headers = if call.is_brief && response.status().is_success() {
+            Vec::new()
+        } else {
+            texts(response.headers())
+        };
+        let body = response.bytes().await.map_err(failed)?.into();
         Ok(RawResponse { status, headers, body })
     }
 
@@ -297,6 +302,11 @@ impl Authority for HttpAuthority {
         *self.inner.api_key.write() = api_key.into();
         Ok(())
     }
+}
+
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 /// What no request could be made with.

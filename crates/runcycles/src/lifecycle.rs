@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use cycles_protocol::{
     Action, Amount, Balance, Caps, CommitOveragePolicy, CommitRequest, CyclesMetrics, Decision,
-    IntoJsonMap, IntoMillis, JsonMap, ReservationCreateRequest, ReservationId, Subject,
+    IdempotencyKey, IntoJsonMap, IntoMillis, JsonMap, ReservationCreateRequest, ReservationId,
+    Subject,
 };
 
 use tracing::Instrument;
@@ -18,6 +19,7 @@ use crate::guard::ReservationGuard;
 use crate::lease::{Lease, LeaseLost};
 use crate::nested::{Nested, Nesting};
 use crate::observed;
+use crate::settlement::Wait;
 
 /// The guarded function's own error, handed through untouched.
 pub type GuardedError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,87 +28,79 @@ pub type GuardedError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct WithCyclesConfig {
-    estimate: Amount,
-    action: Action,
-    subject: Subject,
-    ttl_ms: Option<i64>,
-    grace_period_ms: Option<i64>,
-    overage_policy: Option<CommitOveragePolicy>,
-    pub(crate) metrics: Option<CyclesMetrics>,
-    metadata: Option<JsonMap>,
-    pub(crate) commit_metadata: Option<JsonMap>,
-    pub(crate) nested: Option<Nested>,
+    /// Its key is each call's own. Shared, since it is large and moved about.
+    request: Arc<ReservationCreateRequest>,
+    booking: Booking,
+    nested: Option<Nested>,
 }
 
 impl WithCyclesConfig {
     /// Holds `estimate` while the function runs.
     pub fn new(estimate: Amount) -> Self {
-        Self {
-            estimate,
-            action: Action::new("unknown", "unknown"),
-            subject: Subject::default(),
-            ttl_ms: None,
-            grace_period_ms: None,
-            overage_policy: None,
-            metrics: None,
-            metadata: None,
-            commit_metadata: None,
-            nested: None,
-        }
+        let request = ReservationCreateRequest::builder()
+            .idempotency_key(String::new())
+            .action(Action::new("unknown", "unknown"))
+            .estimate(estimate)
+            .build();
+        Self { request: Arc::new(request), booking: Booking::default(), nested: None }
+    }
+
+    fn request(&mut self) -> &mut ReservationCreateRequest {
+        Arc::make_mut(&mut self.request)
     }
 
     /// What the spend is for; `unknown` unless set.
     pub fn action(mut self, kind: impl Into<String>, name: impl Into<String>) -> Self {
-        let tags = self.action.tags.take();
-        self.action = Action { tags, ..Action::new(kind, name) };
+        let action = &mut self.request().action;
+        (action.kind, action.name) = (kind.into(), name.into());
         self
     }
 
     /// Policy tags of the action.
     pub fn action_tags(mut self, tags: Vec<String>) -> Self {
-        self.action.tags = Some(tags);
+        self.request().action.tags = Some(tags);
         self
     }
 
     /// Who spends; levels left out come from the client.
     pub fn subject(mut self, subject: Subject) -> Self {
-        self.subject = subject;
+        self.request().subject = subject;
         self
     }
 
     /// Lease, milliseconds; the authority's default unless set.
     pub fn ttl_ms(mut self, ttl_ms: impl IntoMillis) -> Self {
-        self.ttl_ms = Some(ttl_ms.into_millis());
+        self.request().ttl_ms = Some(ttl_ms.into_millis());
         self
     }
 
     /// Time after the lease in which a commit still settles.
     pub fn grace_period_ms(mut self, grace_period_ms: impl IntoMillis) -> Self {
-        self.grace_period_ms = Some(grace_period_ms.into_millis());
+        self.request().grace_period_ms = Some(grace_period_ms.into_millis());
         self
     }
 
     /// What a commit above the estimate does; the authority's default unless set.
     pub fn overage_policy(mut self, policy: CommitOveragePolicy) -> Self {
-        self.overage_policy = Some(policy);
+        self.request().overage_policy = Some(policy);
         self
     }
 
     /// Measurements to commit with.
     pub fn metrics(mut self, metrics: CyclesMetrics) -> Self {
-        self.metrics = Some(metrics);
+        self.booking.metrics = Some(metrics);
         self
     }
 
     /// Kept with the reservation.
     pub fn metadata(mut self, metadata: impl IntoJsonMap) -> Self {
-        self.metadata = Some(metadata.into_json_map());
+        self.request().metadata = Some(metadata.into_json_map());
         self
     }
 
     /// Kept with the commit.
     pub fn commit_metadata(mut self, metadata: impl IntoJsonMap) -> Self {
-        self.commit_metadata = Some(metadata.into_json_map());
+        self.booking.metadata = Some(metadata.into_json_map());
         self
     }
 
@@ -117,22 +111,14 @@ impl WithCyclesConfig {
     }
 
     /// What is reserved, who pays, and what the commit carries.
-    pub(crate) fn split(self) -> (ReservationCreateRequest, Option<Nested>, Booking) {
-        let request = ReservationCreateRequest::builder()
-            .subject(self.subject)
-            .action(self.action)
-            .estimate(self.estimate)
-            .maybe_ttl_ms(self.ttl_ms)
-            .maybe_grace_period_ms(self.grace_period_ms)
-            .maybe_overage_policy(self.overage_policy)
-            .maybe_metadata(self.metadata)
-            .build();
-        (request, self.nested, Booking { metrics: self.metrics, metadata: self.commit_metadata })
+    pub(crate) fn split(mut self) -> (Arc<ReservationCreateRequest>, Option<Nested>, Booking) {
+        self.request().idempotency_key = IdempotencyKey::random();
+        (self.request, self.nested, self.booking)
     }
 }
 
 /// What a commit carries besides its actual.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Booking {
     pub(crate) metrics: Option<CyclesMetrics>,
     pub(crate) metadata: Option<JsonMap>,
@@ -213,22 +199,23 @@ where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
-    let span = observed::guarded(&config.action.kind, &config.action.name);
-    let (request, nested, booking) = config.split();
+    let action = &config.request.action;
+    let span = observed::guarded(&action.kind, &action.name);
     // Held in one place: it is large.
-    let guarded = pin!(guarded(client, (Arc::new(request), nested, booking), work));
+    let guarded = pin!(guarded(client, config, work));
     guarded.instrument(span).await
 }
 
 async fn guarded<T, F, Fut>(
     client: &CyclesClient,
-    (request, nested, booking): (Arc<ReservationCreateRequest>, Option<Nested>, Booking),
+    config: WithCyclesConfig,
     work: F,
 ) -> Result<T, Error>
 where
     F: FnOnce(GuardContext) -> Fut,
     Fut: Future<Output = Result<(T, Amount), GuardedError>>,
 {
+    let (request, nested, booking) = config.split();
     let guard = client.reserve_within(request, Nesting::here(nested)).await?;
     observed::guards(&guard);
     let done = {
@@ -268,7 +255,7 @@ pub(crate) async fn book(guard: ReservationGuard, booking: Booking, actual: Amou
         tracing::warn!(%problem, "actual makes no sense; the estimate is committed");
     }
     let held = guard.held.clone();
-    let settlement = guard.settle(request).await;
+    let settlement = guard.prepare(request).settle(Wait::AsConfigured).await;
     if let crate::Settlement::Refused(error) = &settlement {
         tracing::error!(%error, "commit was refused; the spend is not booked");
     }

@@ -25,7 +25,7 @@ impl CyclesClient {
         let call = self.begin_call()?;
         let mut request = request.clone();
         self.config().fill(&mut request.subject);
-        let created = self.create_once_more_if_unclear(&call, &request);
+        let created = self.create_once_more_if_unclear(&call, &request, None);
         let created = self.bounded(Operation::CreateReservation, created).await;
         with_headers(created.map(|(answer, _)| answer), &call)
     }

@@ -118,7 +118,7 @@ impl CyclesClient {
 impl StreamReservation {
     pub(crate) async fn begin(
         client: &CyclesClient,
-        request: ReservationCreateRequest,
+        request: Arc<ReservationCreateRequest>,
         booking: Booking,
         options: StreamOptions,
         nesting: Nesting,
@@ -131,9 +131,9 @@ impl StreamReservation {
         }
         let Booking { metrics, metadata } = booking;
         let metrics = metrics.unwrap_or_default();
-        let mut further = request.clone();
+        let mut further = (*request).clone();
         further.estimate.amount = options.extend_by.unwrap_or(request.estimate.amount.max(1));
-        let guard = match client.begin_reported(Arc::new(request), nesting.clone()).await? {
+        let guard = match client.begin_reported(request, nesting.clone()).await? {
             Begun::Live(guard) => guard,
             Begun::DryRun(_) => {
                 return Err(Refusal::invalid("a dry run holds nothing to stream on; call begin()"));

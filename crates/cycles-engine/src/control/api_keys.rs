@@ -22,15 +22,17 @@ pub(super) const SHOWN_PREFIX: usize = 14;
 
 impl Engine {
     pub(crate) fn authenticate_key(&self, key: &KeyHash) -> Result<Arc<ApiKey>, Error> {
-        let now = self.clock().now_ms();
-        self.keys().find(key).filter(|key| key.status(now) == ApiKeyStatus::Active).ok_or_else(
-            || {
-                Error::new(
-                    ErrorCode::Unauthorized,
-                    "the API key is missing, unknown, revoked or expired",
-                )
-            },
-        )
+        // Most keys do not expire, and need no clock.
+        let is_active = |key: &Arc<ApiKey>| {
+            let now = key.expires_at.map_or(i64::MIN, |_| self.clock().now_ms());
+            key.status(now) == ApiKeyStatus::Active
+        };
+        self.keys().find(key).filter(is_active).ok_or_else(|| {
+            Error::new(
+                ErrorCode::Unauthorized,
+                "the API key is missing, unknown, revoked or expired",
+            )
+        })
     }
 
     /// Adds a key; `false` when the secret is taken.

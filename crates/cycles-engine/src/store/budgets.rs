@@ -236,7 +236,11 @@ impl BudgetTable {
 
     /// The snapshot that a command reads.
     pub(crate) fn load(&self, slots: &Slots) -> Budgets {
-        Budgets::new(slots.0.map(|id| Some(self.row(id?).budget)))
+        let mut scopes = [None; MAX_SCOPES];
+        for (scope, id) in scopes.iter_mut().zip(slots.0) {
+            *scope = id.map(|id| self.row(id).budget);
+        }
+        Budgets::new(scopes)
     }
 
     /// From when on every budget covers `requested` because a period has begun,

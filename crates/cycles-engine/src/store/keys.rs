@@ -39,12 +39,8 @@ impl KeyHash {
     }
 
     fn words(&self) -> [u64; 4] {
-        let word = |index| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&self.0[index * 8..][..8]);
-            u64::from_ne_bytes(bytes)
-        };
-        std::array::from_fn(word)
+        let (words, _) = self.0.as_chunks::<8>();
+        std::array::from_fn(|index| u64::from_ne_bytes(words[index]))
     }
 
     /// In constant time, by words: it is asked with every call.

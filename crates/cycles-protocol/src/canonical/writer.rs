@@ -115,8 +115,12 @@ impl Writer {
             ordered.push(if ordered.is_empty() { b'{' } else { b',' });
             ordered.extend_from_slice(&self.out[member.start..member.end]);
         }
-        self.out.truncate(start);
-        self.out.extend_from_slice(&ordered);
+        if start == 0 {
+            mem::swap(&mut self.out, &mut ordered);
+        } else {
+            self.out.truncate(start);
+            self.out.extend_from_slice(&ordered);
+        }
         self.scratch = ordered;
     }
 }
@@ -133,8 +137,11 @@ fn is_plain(text: &str) -> bool {
 fn in_order(a: &str, b: &str) -> Ordering {
     const U_E000: u8 = 0xee;
     const ABOVE_U_FFFF: u8 = 0xf0;
-    let differing = a.bytes().zip(b.bytes()).find(|(a, b)| a != b);
-    let Some((one, other)) = differing else { return a.len().cmp(&b.len()) };
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let differing = (0..a.len().min(b.len())).find(|index| a[*index] != b[*index]);
+    let Some((one, other)) = differing.map(|index| (a[index], b[index])) else {
+        return a.len().cmp(&b.len());
+    };
     let is_swapped = one.min(other) >= U_E000 && (one >= ABOVE_U_FFFF) != (other >= ABOVE_U_FFFF);
     if is_swapped { other.cmp(&one) } else { one.cmp(&other) }
 }

@@ -1,5 +1,6 @@
 //! An engine over a directory of its own, on a clock that moves when told.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -151,9 +152,9 @@ pub(crate) struct Client(pub(crate) LocalAuthority);
 impl Client {
     pub(crate) fn reserve(
         &self,
-        request: ReservationCreateRequest,
+        request: impl Borrow<ReservationCreateRequest>,
     ) -> Result<ReservationCreateResponse, Error> {
-        wait(self.0.create_reservation(&call(), &request)).map(|answer| answer.value)
+        wait(self.0.create_reservation(&call(), request.borrow())).map(|answer| answer.value)
     }
 
     pub(crate) fn hold(&self, key: &str, amount: i64) -> ReservationId {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use cycles_protocol::{SystemRandom, UniqueIds};
 use parking_lot::Mutex;
 
 use super::CyclesClientBuilder;
@@ -42,7 +43,8 @@ impl CyclesClientBuilder {
         self.config.api_key.clone_from(&key.secret);
         // Every call has a subject: the key's tenant, unless it says more.
         self.config.tenant.get_or_insert_with(|| key.tenant_id.clone());
-        let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), Arc::clone(&self.random))
+        let random = self.random.clone().unwrap_or_else(|| Arc::new(SystemRandom));
+        let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), random)
             .map_err(|error| invalid(&error))?;
         let local = engine.local(self.config.api_key.clone());
         Ok(self.authority(Arc::new(local)))
@@ -67,7 +69,8 @@ impl CyclesClientBuilder {
             None
         } else {
             let (sync, clock) = (self.settings.journal_sync, &self.clock);
-            Journal::new(&self.config, sync, clock, &*self.random, &notifications.0)
+            let random = self.random.as_deref().unwrap_or(&SystemRandom);
+            Journal::new(&self.config, sync, clock, random, &notifications.0)
         };
         let authority = self.authority.unwrap_or_else(|| {
             let http = HttpAuthority::new(self.config.clone())
@@ -100,7 +103,7 @@ impl CyclesClientBuilder {
             config: self.config,
             settings: self.settings,
             clock: self.clock,
-            random: self.random,
+            random: self.random.unwrap_or_else(|| Arc::new(UniqueIds::new())),
             pending: Pending::default(),
             journal,
             replay: Replay::default(),

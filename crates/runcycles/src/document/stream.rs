@@ -1,5 +1,7 @@
 //! Streams as the language packages hold them.
 
+use std::sync::Arc;
+
 use cycles_protocol::{CyclesMetrics, JsonMap};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -88,7 +90,8 @@ pub async fn begin_stream(
     if let Some(amount) = options.extend_by {
         watched = watched.extend_by(amount);
     }
-    let stream = StreamReservation::begin(client, request, booking, watched, nesting).await?;
+    let stream =
+        StreamReservation::begin(client, Arc::new(request), booking, watched, nesting).await?;
     let facts = stream.first(Facts::of);
     Ok(Stream { stream, facts })
 }
