@@ -244,6 +244,21 @@ func TestCallsThatWaitOccupyNoThread(t *testing.T) {
 	group.Wait()
 }
 
+func TestARemoteClientStandsOnAClock(t *testing.T) {
+	clock := cyclestest.NewClock()
+	server := cyclestest.StartAt(t, seed, clock)
+	client, err := clock.New(cycles.Config{BaseURL: server.BaseURL(), APIKey: "cyc_test_acme", NoJournal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Inject(t, cyclestest.Fault{Operation: "commit", Kind: "drop_after"})
+	if _, err := cycles.With(context.Background(), client, tokens(10), free); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(500 * time.Millisecond)
+	server.WaitFor(t, "commit", 2)
+}
+
 func TestStreamsTakeACostFunction(t *testing.T) {
 	server := cyclestest.Start(t, seed)
 	client := server.Client(t)

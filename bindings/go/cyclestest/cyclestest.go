@@ -25,9 +25,6 @@ func NewClock() *Clock { return &Clock{native.NewClock(1_800_000_000_000)} }
 // Advance moves the time forward and wakes whoever waited for a moment up to it.
 func (c *Clock) Advance(by time.Duration) { c.native.Advance(uint64(max(by.Milliseconds(), 0))) }
 
-// At makes a clock that stands at time.
-func At(time time.Time) *Clock { return &Clock{native.NewClock(time.UnixMilli())} }
-
 // New makes a client of a remote authority on the clock.
 func (c *Clock) New(config cycles.Config) (*cycles.Client, error) {
 	return cycles.NewAt(config, c.native)

@@ -49,6 +49,18 @@ class ClientTest < Minitest::Test
     assert_raises(Cycles::ValidationError) { Cycles::Client.embedded("keys: []", budgets: both) }
   end
 
+  def test_a_remote_client_stands_on_a_clock
+    clock = Cycles::Testing::Clock.new
+    Cycles::Testing::Server.start(SEED, clock: clock) do |server|
+      address = { base_url: server.base_url, api_key: server.api_key, tenant: "acme" }
+      remote = Cycles::Client.new(**address, clock: clock, journal_enabled: false)
+      server.inject("commit", "drop_after")
+      remote.with(estimate: tokens(10)) { nil }
+      clock.advance(0.5)
+      server.wait_for("commit", 2)
+    end
+  end
+
   def test_an_embedded_authority
     embedded = Cycles::Client.embedded(budgets: { "tenant:acme" => tokens(100) })
     embedded.with(estimate: tokens(100)) { nil }
