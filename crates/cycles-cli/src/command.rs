@@ -4,6 +4,7 @@ mod budget;
 mod completions;
 mod config;
 mod data;
+mod demo;
 mod doctor;
 mod explain;
 mod key;
@@ -25,6 +26,7 @@ use crate::settings::SettingsFile;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Serve(serve::Serve),
+    Demo(demo::Demo),
     #[cfg(unix)]
     Run(run::Run),
     Doctor(doctor::Doctor),
@@ -47,6 +49,7 @@ impl Command {
     pub(crate) fn run(self, matches: &ArgMatches, file: &SettingsFile) -> Result<(), Failure> {
         match self {
             Self::Serve(serve) => serve.run(),
+            Self::Demo(demo) => demo.run(),
             #[cfg(unix)]
             Self::Run(run) => run.run(),
             Self::Doctor(doctor) => wait(doctor.run()),

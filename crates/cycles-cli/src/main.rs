@@ -34,22 +34,39 @@ struct Arguments {
     command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Start here:
-
-  cycles serve                                     a server, and its admin key on stderr
+/// From nothing to a server that agents can ask.
+macro_rules! start_here {
+    () => {
+        "\x20 cycles serve                                     a server, and its admin key on stderr
   export CYCLES_ADMIN_API_KEY=…
   cycles tenant create acme
   cycles budget create tenant:acme '$10'
   cycles key create acme                           the key for your agents, shown once
   export CYCLES_API_KEY=…
+  export CYCLES_TENANT=acme
   cycles doctor                                    whether all of it fits together
+"
+    };
+}
 
+/// [`start_here`], for whoever asked what to do next.
+const START_HERE: &str = start_here!();
+
+const AFTER_HELP: &str = concat!(
+    "\
+Start here:
+
+  cycles demo                                      watch a budget stop a runaway agent
+
+",
+    start_here!(),
+    "
 Settings come from flags, else from the environment, else from the file that
 CYCLES_CONFIG names or ~/.config/cycles/config.yaml; cycles config shows them.
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 the server refused,
-4 the server cannot be reached.";
+4 the server cannot be reached."
+);
 
 fn main() -> ExitCode {
     debug_assert!(AFTER_HELP.ends_with(EXIT_CODES));

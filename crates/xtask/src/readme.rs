@@ -17,6 +17,7 @@ const PAGES: [&str; 9] = [
     "bindings/spring/README.md",
     "docs/guarded-calls.md",
     "docs/node.md",
+    "docs/program.md",
     "docs/python.md",
     "docs/testing.md",
 ];

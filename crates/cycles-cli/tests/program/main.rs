@@ -4,6 +4,7 @@
 
 mod config;
 mod data;
+mod demo;
 mod doctor;
 mod explain;
 mod operations;

@@ -21,6 +21,8 @@ const IN_JAVA: [(&str, &str); 2] = [
 ];
 /// What the stream of docs/guarded-calls.md prints last.
 const STREAMED: &str = "cut: false, used 34000";
+/// What the first call that `cycles demo` shows prints last.
+const ANSWERED: &str = "an answer to What is a budget?";
 
 /// Compares and runs, one check each.
 pub(crate) fn run(repo: &Repo, report: &mut Report) {
@@ -45,6 +47,13 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
             }),
         }
     }
+    for language in [Language::Python, Language::Node] {
+        let name = format!("docs: first call {language}");
+        match language.missing() {
+            Some(what) => report.skip(&name, what, in_ci()),
+            None => report.check(&name, || first_call(repo, language)),
+        }
+    }
     match Language::Python.missing() {
         Some(what) => report.skip("docs: python examples", what, in_ci()),
         None => report.check("docs: python examples", || examples::run(repo, examples::IN_CI)),
@@ -58,6 +67,20 @@ pub(crate) fn run(repo: &Repo, report: &mut Report) {
 fn quickstart(repo: &Repo, language: Language) -> Result<bool> {
     build::package(repo, language)?;
     prints(repo, build::program(repo, "quickstart", "quickstart", language)?, EXPECTED)
+}
+
+/// As `cycles demo` says: under a budget, with no server.
+fn first_call(repo: &Repo, language: Language) -> Result<bool> {
+    build::package(repo, language)?;
+    let program = build::program(repo, "first_call", "first_call", language)?;
+    let mut command =
+        Command::new(repo.artifact(&format!("cycles{}", std::env::consts::EXE_SUFFIX)));
+    command.args(["run", "--budget", "5", "--"]).arg(program.get_program());
+    command.args(program.get_args());
+    for (name, value) in program.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    prints(repo, command, ANSWERED)
 }
 
 /// Whether a program's last line is `expected`.
