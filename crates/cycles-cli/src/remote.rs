@@ -97,6 +97,15 @@ impl Remote {
         self.ask(who, Method::PUT, path, query, Some(body)).await
     }
 
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        who: As,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.ask(who, Method::PATCH, path, &[], Some(body)).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(
         &self,
         who: As,

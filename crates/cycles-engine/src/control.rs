@@ -3,10 +3,12 @@
 mod api_keys;
 mod audit;
 pub(crate) mod budgets;
+mod close;
 mod fund;
 mod listings;
 mod policies;
 mod seed;
+mod sorted;
 mod tenants;
 
 use cycles_protocol::control::{
@@ -14,9 +16,9 @@ use cycles_protocol::control::{
     AuditLogListResponse, AuditLogParams, BudgetCreateRequest, BudgetFundingRequest,
     BudgetFundingResponse, BudgetLedger, BudgetListParams, BudgetListResponse, BudgetPeriod,
     BudgetRef, Created, Policy, PolicyCreateRequest, Tenant, TenantCreateRequest, TenantListParams,
-    TenantListResponse,
+    TenantListResponse, TenantUpdateRequest,
 };
-use cycles_protocol::{Control, Error, Principal};
+use cycles_protocol::{Call, Control, Error, Principal};
 
 pub(crate) use policies::policy_row_of;
 
@@ -30,6 +32,19 @@ impl Control for Engine {
 
     fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error> {
         self.changing(|| self.create_tenant_now(request))
+    }
+
+    fn get_tenant(&self, tenant_id: &str) -> Result<Tenant, Error> {
+        self.reading(|| self.get_tenant_now(tenant_id))
+    }
+
+    fn update_tenant(
+        &self,
+        call: &Call,
+        tenant_id: &str,
+        request: TenantUpdateRequest,
+    ) -> Result<Tenant, Error> {
+        self.changing(|| self.update_tenant_now(call, tenant_id, request))
     }
 
     fn create_api_key(&self, request: ApiKeyCreateRequest) -> Result<ApiKeyCreateResponse, Error> {

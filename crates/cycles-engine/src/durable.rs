@@ -40,6 +40,8 @@ pub struct Changes {
 pub enum Change {
     /// A tenant is new.
     Tenant(Box<Tenant>),
+    /// A tenant's own record is different.
+    TenantRecord(Box<Tenant>),
     /// A key is new.
     Key(KeyHash, Box<ApiKey>),
     /// A key was taken back.

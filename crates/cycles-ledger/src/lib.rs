@@ -11,7 +11,7 @@
 //! [`Error`](cycles_protocol::Error) at the edge, where scopes have names.
 //!
 //! One file per operation: [`reserve`], [`commit`], [`release`], [`extend`],
-//! [`event`], [`expire`], [`fund`]. What they share: [`admission`] says in which
+//! [`event`], [`expire`], [`fund`], [`close`]. What they share: [`admission`] says in which
 //! order reasons to refuse count, [`overage`] what is charged, [`policy`] whose
 //! word holds. After a decision, [`caps`] says within which limits the work may
 //! go on, [`period`] what a budget's next period starts with, and [`shortage`] when asking again may help.
@@ -20,6 +20,7 @@ pub mod admission;
 pub mod budget;
 pub mod budgets;
 pub mod caps;
+pub mod close;
 pub mod commit;
 pub mod event;
 pub mod expire;

@@ -6,6 +6,7 @@ mod audit;
 mod budget;
 mod funding;
 mod listing;
+mod order;
 mod period;
 mod policy;
 mod scope_pattern;
@@ -13,8 +14,8 @@ mod tenant;
 
 use std::fmt::Debug;
 
-use crate::Principal;
 use crate::error::Error;
+use crate::{Call, Principal};
 
 pub use api_key::{ApiKey, ApiKeyCreateRequest, ApiKeyCreateResponse, ApiKeyStatus};
 pub use audit::{AuditLogEntry, AuditLogListResponse, AuditLogParams};
@@ -26,10 +27,11 @@ pub use listing::{
     ApiKeyListParams, ApiKeyListResponse, BudgetListParams, BudgetListResponse, TenantListParams,
     TenantListResponse,
 };
+pub use order::{ApiKeySortKey, BudgetSortKey, Share, TenantSortKey};
 pub use period::{BudgetPeriod, PeriodLength, RolloverPolicy};
 pub use policy::{Policy, PolicyCreateRequest, PolicyStatus, RateLimits, ReservationTtlOverride};
 pub use scope_pattern::{ScopePattern, Specificity};
-pub use tenant::{Tenant, TenantCreateRequest, TenantStatus};
+pub use tenant::{Tenant, TenantCreateRequest, TenantStatus, TenantUpdateRequest};
 
 /// Provisions an authority and checks keys.
 pub trait Control: Debug + Send + Sync + 'static {
@@ -44,6 +46,26 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// # Errors
     /// `DUPLICATE_RESOURCE` when the id belongs to another name.
     fn create_tenant(&self, request: TenantCreateRequest) -> Result<Created<Tenant>, Error>;
+
+    /// Reads one tenant.
+    ///
+    /// # Errors
+    /// `TENANT_NOT_FOUND`.
+    fn get_tenant(&self, tenant_id: &str) -> Result<Tenant, Error>;
+
+    /// Changes a tenant, and writes it to the audit log as what `call` did.
+    /// Closing one releases its open reservations, closes its budgets and revokes
+    /// its keys, all at once; closing it again changes nothing.
+    ///
+    /// # Errors
+    /// `TENANT_NOT_FOUND`; `TENANT_CLOSED` for anything but closing one that is
+    /// closed.
+    fn update_tenant(
+        &self,
+        call: &Call,
+        tenant_id: &str,
+        request: TenantUpdateRequest,
+    ) -> Result<Tenant, Error>;
 
     /// Creates a key; the answer is the only place its secret is ever shown.
     ///
@@ -105,13 +127,13 @@ pub trait Control: Debug + Send + Sync + 'static {
         period: Option<BudgetPeriod>,
     ) -> Result<BudgetLedger, Error>;
 
-    /// Lists tenants by id.
+    /// Lists tenants, by id unless asked otherwise.
     ///
     /// # Errors
     /// `INVALID_REQUEST` for a cursor of other filters.
     fn list_tenants(&self, params: &TenantListParams) -> Result<TenantListResponse, Error>;
 
-    /// Lists keys by tenant and id, without their secrets.
+    /// Lists keys without their secrets, by tenant and id unless asked otherwise.
     ///
     /// # Errors
     /// `INVALID_REQUEST` for a cursor of other filters.
@@ -123,7 +145,7 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// `NOT_FOUND`.
     fn revoke_api_key(&self, key_id: &str, reason: Option<&str>) -> Result<ApiKey, Error>;
 
-    /// Lists budgets by scope and unit.
+    /// Lists budgets, by scope and unit unless asked otherwise.
     ///
     /// # Errors
     /// `INVALID_REQUEST` for a cursor of other filters.

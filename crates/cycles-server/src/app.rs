@@ -190,8 +190,8 @@ impl App {
 fn governance_plane() -> Router<AppState> {
     use Provisioning::{
         CreateApiKey, CreateBudget, CreatePolicy, CreateTenant, EndBudgetPeriods, FreezeBudget,
-        FundBudget, ListApiKeys, ListAuditLogs, ListBudgets, ListDecisions, ListTenants,
-        LookupBudget, RevokeApiKey, SetBudgetPeriod, UnfreezeBudget,
+        FundBudget, GetTenant, ListApiKeys, ListAuditLogs, ListBudgets, ListDecisions, ListTenants,
+        LookupBudget, RevokeApiKey, SetBudgetPeriod, UnfreezeBudget, UpdateTenant,
     };
     let on = |provisioning: Provisioning| {
         move |State(app): State<AppState>, request: Request| {
@@ -201,6 +201,7 @@ fn governance_plane() -> Router<AppState> {
     let only_post = |provisioning| -> MethodRouter<AppState> { post(on(provisioning)) };
     Router::new()
         .route("/v1/admin/tenants", only_post(CreateTenant).get(on(ListTenants)))
+        .route("/v1/admin/tenants/{tenant_id}", get(on(GetTenant)).patch(on(UpdateTenant)))
         .route("/v1/admin/api-keys", only_post(CreateApiKey).get(on(ListApiKeys)))
         .route("/v1/admin/api-keys/{key_id}", delete(on(RevokeApiKey)))
         .route("/v1/admin/budgets", only_post(CreateBudget).get(on(ListBudgets)))

@@ -7,11 +7,11 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use cycles_protocol::control::{
     ApiKeyCreateRequest, AuditLogParams, BudgetCreateRequest, BudgetFundingRequest, BudgetLedger,
-    BudgetRef, BudgetStatusTransitionRequest, Created, PolicyCreateRequest, ScopePattern,
-    TenantCreateRequest,
+    BudgetRef, BudgetStatusTransitionRequest, PolicyCreateRequest, ScopePattern,
 };
 use cycles_protocol::strict::{self, Validate};
 use cycles_protocol::{Call, Error, ErrorCode, Permission, Principal, Unit, scope};
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,11 +23,14 @@ mod access;
 mod decisions;
 mod listings;
 mod periods;
+mod tenants;
 
 /// What can be provisioned over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provisioning {
     CreateTenant,
+    GetTenant,
+    UpdateTenant,
     CreateApiKey,
     CreateBudget,
     FundBudget,
@@ -72,6 +75,8 @@ impl Exchange<'_> {
         self.call.principal = self.app.authenticate(accepts(provisioning), &self.parts.headers)?;
         match provisioning {
             Provisioning::CreateTenant => self.create_tenant().await,
+            Provisioning::GetTenant => self.get_tenant(),
+            Provisioning::UpdateTenant => self.update_tenant().await,
             Provisioning::CreateApiKey => self.create_api_key().await,
             Provisioning::CreateBudget => self.create_budget().await,
             Provisioning::FundBudget => self.fund_budget().await,
@@ -88,15 +93,6 @@ impl Exchange<'_> {
             Provisioning::EndBudgetPeriods => self.end_budget_periods(),
             Provisioning::ListDecisions => self.list_decisions(),
         }
-    }
-
-    async fn create_tenant(self) -> Result<Response, Error> {
-        let request: TenantCreateRequest = read(&self.parts, self.body).await?;
-        let (status, tenant) = match self.app.control().create_tenant(request)? {
-            Created::New(tenant) => (StatusCode::CREATED, tenant),
-            Created::Existing(tenant) => (StatusCode::OK, tenant),
-        };
-        Ok(answer::json(self.call, status, &tenant))
     }
 
     async fn create_api_key(self) -> Result<Response, Error> {
@@ -195,6 +191,14 @@ async fn read<T: DeserializeOwned + Serialize + Validate>(
     body: Body,
 ) -> Result<T, Error> {
     strict::parse(&body::read(&parts.headers, body).await?)
+}
+
+/// The id that a path ends with.
+fn last_segment(parts: &Parts, parameter: &str) -> Result<String, Error> {
+    let segment = parts.uri.path().rsplit('/').next().unwrap_or_default();
+    let decoded = percent_decode_str(segment).decode_utf8();
+    let decoded = decoded.map_err(|_| invalid(format!("is not UTF-8 parameter={parameter}")))?;
+    Ok(decoded.into_owned())
 }
 
 fn budget_ref(pairs: &[(String, String)]) -> Result<BudgetRef, Error> {

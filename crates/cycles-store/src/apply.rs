@@ -70,6 +70,11 @@ fn one(connection: &Connection, tenants: &mut Tenants, id: &str, change: &Change
                 .execute(params![record.tenant_id, json(Some(record))?])?;
             tenants.insert(record.tenant_id.clone(), connection.last_insert_rowid());
         }
+        Change::TenantRecord(record) => {
+            let update = "UPDATE tenant SET record = ?2 WHERE number = ?1";
+            let values = params![number(tenants, id)?, json(Some(record))?];
+            expect_one(connection.prepare_cached(update)?.execute(values)?)?;
+        }
         Change::Key(hash, key) => api_key(connection, number(tenants, id)?, hash, key)?,
         Change::KeyRecord(record) => {
             let update = "UPDATE api_key SET record = ?2 WHERE key_id = ?1";

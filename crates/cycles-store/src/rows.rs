@@ -149,6 +149,8 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(Uuid, Record)> {
 fn settlement(row: &Row<'_>, state: State) -> Result<Option<Box<Settlement>>> {
     let (by, charged) = match state {
         State::Committed { charged, .. } => (Settled::Commit, charged),
+        // With its tenant, by no request of its own.
+        State::Released { .. } if row.get_ref(30)? == ValueRef::Null => return Ok(None),
         State::Released { .. } => (Settled::Release, 0),
         State::Active | State::Expired { .. } => return Ok(None),
     };

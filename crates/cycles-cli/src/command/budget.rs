@@ -1,5 +1,7 @@
 //! `cycles budget`.
 
+mod list;
+
 use clap::{Args, Subcommand, ValueEnum};
 use cycles_protocol::control::{
     BudgetCreateRequest, BudgetFundingRequest, BudgetFundingResponse, BudgetLedger, BudgetPeriod,
@@ -13,7 +15,7 @@ use crate::output::Table;
 use crate::remote::{As, Remote};
 use crate::settings::Connection;
 
-use super::pages;
+use list::List;
 
 /// Budgets: how much may be spent where.
 #[derive(Debug, Args)]
@@ -89,23 +91,7 @@ enum Action {
         idempotency_key: Option<String>,
     },
     /// List budgets.
-    List {
-        /// Whose.
-        #[arg(long)]
-        tenant: Option<String>,
-        /// This scope and everything below it.
-        #[arg(long, value_name = "SCOPE")]
-        scope_prefix: Option<String>,
-        /// In this unit.
-        #[arg(long, value_parser = money::parse_unit)]
-        unit: Option<Unit>,
-        /// Where they stand: ACTIVE, FROZEN or CLOSED.
-        #[arg(long)]
-        status: Option<String>,
-        /// Only those that owe something.
-        #[arg(long)]
-        has_debt: bool,
-    },
+    List(List),
     /// Show one budget.
     Show(Which),
     /// Stop new work and funding; what was granted settles.
@@ -224,7 +210,7 @@ impl From<Operation> for FundingOperation {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Overage {
+pub(super) enum Overage {
     /// The commit is refused.
     Reject,
     /// As much as the budget has is charged.
@@ -301,17 +287,7 @@ impl Budget {
                 let funded = remote.post(As::Either, &path, &query, &body).await?;
                 format.write(&funded, |funded| changed(&scope, funded))
             }
-            Action::List { tenant, scope_prefix, unit, status, has_debt } => {
-                let query = [
-                    ("tenant_id", tenant),
-                    ("scope_prefix", scope_prefix),
-                    ("unit", unit.map(|unit| unit.to_string())),
-                    ("status", status.map(|status| status.to_ascii_uppercase())),
-                    ("has_debt", has_debt.then(|| "true".to_owned())),
-                ];
-                let all = pages::all(&remote, PATH, &query, "ledgers", As::Either).await?;
-                format.write(&all, |budgets| table(budgets))
-            }
+            Action::List(list) => list.run(&remote, format).await,
             Action::Show(Which { scope, unit }) => {
                 let path = format!("{PATH}/lookup");
                 format.write(&remote.get(As::Either, &path, &which(&scope, unit)).await?, one)

@@ -44,9 +44,42 @@ async fn a_budget_is_funded_frozen_and_let_go() {
 
     let frozen = server.operator_json(&["budget", "list", "--status", "frozen"]).await;
     assert_eq!(frozen.as_array().unwrap().len(), 1);
+    let full = ["budget", "list", "--utilization-min", "0.5", "--sort-by", "utilization"];
+    assert_eq!(server.operator_json(&full).await, json!([]), "nothing is spent");
+    let by_scope = ["budget", "list", "--sort-by", "scope"];
+    assert_eq!(server.operator_json(&by_scope).await[0]["scope"], "tenant:other");
     server.operator(&["budget", "unfreeze", "tenant:acme", "--unit", "tokens"]).await;
     let shown = server.operator_json(&["budget", "show", "tenant:acme", "--unit", "tokens"]).await;
     assert_eq!(shown["status"], "ACTIVE");
+}
+
+#[tokio::test]
+async fn a_tenant_is_set_suspended_and_closed() {
+    let server = Server::start().await;
+    server.reserve(10).await;
+    let set = ["tenant", "set", "acme", "--max-ttl-ms", "60000", "--overage-policy", "reject"];
+    let shown = server.operator(&set).await;
+    assert!(shown.contains("60000") && shown.contains("REJECT"), "{shown}");
+    assert!(server.operator(&["tenant", "suspend", "acme"]).await.contains("SUSPENDED"));
+    assert!(server.operator(&["tenant", "activate", "acme"]).await.contains("ACTIVE"));
+
+    let refused = async |arguments: &[&str], code: i32, says: &str| {
+        let mut command = server.command(arguments);
+        let (ended, _, stderr) = ended(command.env("CYCLES_ADMIN_API_KEY", ADMIN_KEY)).await;
+        assert_eq!(ended, Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(says), "{arguments:?}: {stderr}");
+    };
+    refused(&["tenant", "close", "acme"], 2, "--for-good").await;
+    refused(&["tenant", "set", "acme"], 2, "--max-ttl-ms").await;
+    refused(&["tenant", "set", "acme", "--max-ttl-ms", "1"], 2, "1000").await;
+    refused(&["tenant", "suspend", "nobody"], 3, "TENANT_NOT_FOUND").await;
+
+    let closed = server.operator_json(&["tenant", "close", "acme", "--for-good"]).await;
+    assert_eq!(closed["status"], "CLOSED");
+    assert_eq!(server.operator_json(&["tenant", "show", "acme"]).await, closed);
+    let released = server.operator_json(&["reservation", "list", "--tenant", "acme"]).await;
+    assert_eq!(released[0]["status"], "RELEASED");
+    refused(&["tenant", "activate", "acme"], 3, "TENANT_CLOSED").await;
 }
 
 #[tokio::test]

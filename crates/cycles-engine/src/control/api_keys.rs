@@ -62,11 +62,11 @@ impl Engine {
                 format!("tenant does not exist tenant_id={}", request.tenant_id),
             )
         })?;
+        // Held to the end: the tenant is not closed meanwhile.
         let (state, now) = self.turn(&tenant)?;
         if state.record.status == TenantStatus::Closed {
             return Err(super::budgets::tenant_closed(&tenant.id));
         }
-        drop(state);
         let expires_at = match &request.expires_at {
             Some(text) => time::parse("expires_at", text)?,
             None => now.saturating_add(limits::KEY_EXPIRY_MS),
@@ -145,7 +145,14 @@ impl Engine {
         reason: Option<&str>,
     ) -> Result<control::ApiKey, Error> {
         strict::length("reason", reason, 0, 512)?;
-        let now = self.clock().now_ms();
+        let missing = || Error::new(ErrorCode::NotFound, format!("key not found key_id={key_id}"));
+        let tenant = self.keys().tenant_of(key_id).ok_or_else(missing)?;
+        let tenant = self.tenant(&tenant)?;
+        // Held to the end: the tenant is not closed meanwhile.
+        let (state, now) = self.turn(&tenant)?;
+        if state.record.status == TenantStatus::Closed {
+            return Err(super::budgets::tenant_closed(&tenant.id));
+        }
         let revoke = |key: &mut ApiKey| {
             if key.record.status == ApiKeyStatus::Revoked {
                 return Err(already_revoked(key_id));
@@ -159,9 +166,7 @@ impl Engine {
         if let Some(key) = &key {
             self.keep(&key.record.tenant_id, || Change::KeyRecord(Box::new(key.record.clone())));
         }
-        key.map(|key| key.shown(now)).ok_or_else(|| {
-            Error::new(ErrorCode::NotFound, format!("key not found key_id={key_id}"))
-        })
+        key.map(|key| key.shown(now)).ok_or_else(missing)
     }
 }
 

@@ -5,7 +5,7 @@ use cycles_protocol::{Call, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::Change;
-use crate::store::AuditRow;
+use crate::store::{AuditRow, TenantState};
 use crate::{Engine, cursor, ids, limits, time};
 
 /// The last row of the page before.
@@ -18,14 +18,34 @@ struct Before {
 
 impl Engine {
     /// Writes what `call` did at `now`.
-    pub(crate) fn write_audit(&self, mut entry: AuditLogEntry, call: &Call, now: i64) {
+    pub(crate) fn write_audit(&self, entry: AuditLogEntry, call: &Call, now: i64) {
+        let entry = self.audited(entry, call, now);
+        self.audit().write(entry, now, |row| {
+            self.keep(&row.entry.tenant_id, || Change::Audit(Box::new(row.clone())));
+        });
+    }
+
+    /// As [`write_audit`](Self::write_audit); on disk it is with what the turn
+    /// changes, or not at all.
+    pub(super) fn write_audit_with(
+        &self,
+        state: &mut TenantState,
+        entry: AuditLogEntry,
+        call: &Call,
+        now: i64,
+    ) {
+        let entry = self.audited(entry, call, now);
+        self.audit().write(entry, now, |row| {
+            state.with_the_turn(|| Change::Audit(Box::new(row.clone())));
+        });
+    }
+
+    fn audited(&self, mut entry: AuditLogEntry, call: &Call, now: i64) -> AuditLogEntry {
         entry.log_id = format!("log_{}", ids::random(&**self.random()).simple());
         entry.timestamp = time::iso(now);
         entry.request_id = call.request_id.to_string();
         entry.trace_id = call.trace_id.to_string();
-        self.audit().write(entry, now, |row| {
-            self.keep(&row.entry.tenant_id, || Change::Audit(Box::new(row.clone())));
-        });
+        entry
     }
 
     pub(super) fn list_audit_logs_now(

@@ -10,7 +10,7 @@ use cycles_protocol::control::{
 use cycles_protocol::strict::Validate;
 use cycles_protocol::{Amount, Error, ErrorCode, SignedAmount, Unit, scope};
 
-use crate::store::{BudgetId, BudgetRow, Periods, Tenant, Turn};
+use crate::store::{BudgetId, BudgetRow, Periods, Tenant, TenantState, Turn};
 use crate::{Engine, ids, time};
 
 /// What a seed says of a budget and the spec's request cannot.
@@ -34,7 +34,8 @@ impl Engine {
                 format!("scope does not start at the tenant scope={scope}"),
             ));
         }
-        if self.turn(&tenant)?.0.record.status == TenantStatus::Closed {
+        let (mut state, now) = self.turn(&tenant)?;
+        if state.record.status == TenantStatus::Closed {
             return Err(tenant_closed(&tenant.id));
         }
         let opening = Opening {
@@ -42,19 +43,18 @@ impl Engine {
             overage_policy: request.commit_overage_policy,
             ..Opening::of(request.allocated.amount)
         };
-        self.add_budget(&tenant, &scope, request.unit, opening, Beyond::default())
+        self.add_budget(&mut state, now, (&scope, request.unit), opening, Beyond::default())
     }
 
-    /// Adds a budget at a canonical scope of `tenant`.
+    /// Adds a budget at a canonical scope of the tenant.
     pub(super) fn add_budget(
         &self,
-        tenant: &Tenant,
-        scope: &str,
-        unit: Unit,
+        state: &mut TenantState,
+        now: i64,
+        (scope, unit): (&str, Unit),
         opening: Opening,
         beyond: Beyond,
     ) -> Result<BudgetLedger, Error> {
-        let (mut state, now) = self.turn(tenant)?;
         let scopes = [scope.to_owned()];
         let budget =
             Budget::open(opening).map_err(|refusal| state.refuse(refusal, &scopes, unit))?;
@@ -70,7 +70,7 @@ impl Engine {
             periods,
         };
         match state.budgets.insert(row) {
-            Some(id) => Ok(ledger(&tenant.id, state.budgets.row(id))),
+            Some(id) => Ok(ledger(&state.record.tenant_id, state.budgets.row(id))),
             None => Err(Error::new(
                 ErrorCode::DuplicateResource,
                 format!("the scope has a budget in this unit scope={scope} unit={unit}"),

@@ -5,60 +5,10 @@ use cycles_protocol::control::{
     TenantListResponse,
 };
 use cycles_protocol::{Error, ScopeFilter};
-use serde::{Deserialize, Serialize};
 
 use super::budgets::ledger;
-use crate::{Engine, cursor};
-
-/// The last row of the page before.
-#[derive(Serialize, Deserialize)]
-struct After {
-    /// Fingerprint of the filters.
-    fh: String,
-    name: String,
-}
-
-/// One page of rows that have a name each, and where the next one starts.
-struct Page<T> {
-    rows: Vec<T>,
-    next_cursor: Option<String>,
-}
-
-/// What was asked for, but for the filters themselves.
-struct Asked {
-    fh: String,
-    after: Option<String>,
-    limit: usize,
-}
-
-impl Asked {
-    /// `filters` are those of the listing, without page size and cursor.
-    fn of(
-        filters: &impl Serialize,
-        limit: Option<usize>,
-        cursor: Option<&str>,
-    ) -> Result<Self, Error> {
-        let fh = cursor::fingerprint(filters);
-        let after = match cursor {
-            Some(text) => Some(cursor::read(text, |after: &After| after.fh == fh)?.name),
-            None => None,
-        };
-        Ok(Self { fh, after, limit: cursor::page(limit)? })
-    }
-
-    fn wants(&self, name: &str) -> bool {
-        self.after.as_deref().is_none_or(|after| name > after)
-    }
-
-    fn page<T>(self, mut rows: Vec<(String, T)>) -> Page<T> {
-        rows.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let has_more = rows.len() > self.limit;
-        rows.truncate(self.limit);
-        let last = rows.last().filter(|_| has_more).map(|(name, _)| name.clone());
-        let next_cursor = last.and_then(|name| cursor::write(&After { fh: self.fh, name }));
-        Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next_cursor }
-    }
-}
+use super::sorted::{Asked, Page, SortValue, direction};
+use crate::Engine;
 
 impl Engine {
     pub(super) fn list_tenants_now(
@@ -67,12 +17,14 @@ impl Engine {
     ) -> Result<TenantListResponse, Error> {
         let mut filters = params.clone();
         (filters.limit, filters.cursor) = (None, None);
-        let asked = Asked::of(&filters, params.limit, params.cursor.as_deref())?;
+        let direction = direction(params.sort_by.is_some(), params.sort_dir);
+        let asked = Asked::of(&filters, direction, params.limit, params.cursor.as_deref())?;
         let mut rows = Vec::new();
-        for tenant in self.all_tenants().into_iter().filter(|tenant| asked.wants(&tenant.id)) {
+        for tenant in self.all_tenants() {
             let record = tenant.turn()?.record.clone();
             if params.matches(&record) {
-                rows.push((tenant.id.clone(), record));
+                let value = SortValue::of_tenant(params.sort_by, &record);
+                rows.push((value, tenant.id.clone(), record));
             }
         }
         let Page { rows: tenants, next_cursor } = asked.page(rows);
@@ -85,13 +37,15 @@ impl Engine {
     ) -> Result<ApiKeyListResponse, Error> {
         let mut filters = params.clone();
         (filters.limit, filters.cursor) = (None, None);
-        let asked = Asked::of(&filters, params.limit, params.cursor.as_deref())?;
+        let direction = direction(params.sort_by.is_some(), params.sort_dir);
+        let asked = Asked::of(&filters, direction, params.limit, params.cursor.as_deref())?;
         let now = self.clock().now_ms();
         let named = |key: cycles_protocol::control::ApiKey| {
-            (format!("{}/{}", key.tenant_id, key.key_id), key)
+            let value = SortValue::of_key(params.sort_by, &key);
+            (value, format!("{}/{}", key.tenant_id, key.key_id), key)
         };
-        let rows = self.keys().all().into_iter().map(|key| named(key.shown(now)));
-        let rows = rows.filter(|(name, key)| asked.wants(name) && params.matches(key)).collect();
+        let rows = self.keys().all().into_iter().map(|key| key.shown(now));
+        let rows = rows.filter(|key| params.matches(key)).map(named).collect();
         let Page { rows: keys, next_cursor } = asked.page(rows);
         Ok(ApiKeyListResponse { keys, has_more: next_cursor.is_some(), next_cursor })
     }
@@ -102,7 +56,8 @@ impl Engine {
     ) -> Result<BudgetListResponse, Error> {
         let mut filters = params.clone();
         (filters.limit, filters.cursor) = (None, None);
-        let asked = Asked::of(&filters, params.limit, params.cursor.as_deref())?;
+        let direction = direction(params.sort_by.is_some(), params.sort_dir);
+        let asked = Asked::of(&filters, direction, params.limit, params.cursor.as_deref())?;
         let filter = ScopeFilter::new(&params.scope_filter);
         let mut rows = Vec::new();
         for tenant in self.all_tenants() {
@@ -112,11 +67,13 @@ impl Engine {
             let (state, _) = self.turn(&tenant)?;
             for row in state.budgets.rows() {
                 let name = format!("{} {}", row.scope, row.unit);
-                if asked.wants(&name) && filter.admits_scope(&row.scope) {
-                    let budget = ledger(&tenant.id, row);
-                    if params.matches(&budget) {
-                        rows.push((name, budget));
-                    }
+                if !asked.wants(&name) || !filter.admits_scope(&row.scope) {
+                    continue;
+                }
+                let budget = ledger(&tenant.id, row);
+                if params.matches(&budget) {
+                    let value = SortValue::of_budget(params.sort_by, &budget);
+                    rows.push((value, name, budget));
                 }
             }
         }

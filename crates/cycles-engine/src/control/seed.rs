@@ -170,8 +170,11 @@ impl Engine {
             None => None,
         };
         let beyond = budgets::Beyond { caps, period: budget.period.clone() };
-        let added = self.add_budget(&tenant, &canonical, unit, opening, beyond);
-        added.map(|_| ()).map_err(|error| text(&error))
+        let add = || {
+            let (mut state, now) = self.turn(&tenant)?;
+            self.add_budget(&mut state, now, (&canonical, unit), opening, beyond)
+        };
+        add().map(|_| ()).map_err(|error| text(&error))
     }
 
     fn seed_policy(&self, index: usize, policy: &SeedPolicy) -> Result<(), String> {

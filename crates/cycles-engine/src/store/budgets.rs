@@ -53,7 +53,7 @@ impl BudgetRow {
 }
 
 /// Where a budget stands in its tenant's table; budgets are never removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetId(NonZeroU32);
 
 impl BudgetId {
@@ -219,6 +219,11 @@ impl BudgetTable {
     /// Whether a store was given the budget itself, and not only its amounts.
     pub(crate) fn is_kept(&self, id: BudgetId) -> bool {
         id.index() < self.kept
+    }
+
+    /// Every budget's place.
+    pub(crate) fn places(&self) -> impl Iterator<Item = BudgetId> + use<> {
+        (0..self.rows.len()).filter_map(BudgetId::of)
     }
 
     pub(crate) fn rows(&self) -> &[BudgetRow] {

@@ -88,6 +88,14 @@ impl Keys {
         self.0.read().values().flatten().map(|(_, key)| Arc::clone(key)).collect()
     }
 
+    /// Whose the key of that id is.
+    pub(crate) fn tenant_of(&self, key_id: &str) -> Option<String> {
+        let keys = self.0.read();
+        let mut all = keys.values().flatten();
+        let (_, key) = all.find(|(_, key)| key.record.key_id == key_id)?;
+        Some(key.record.tenant_id.clone())
+    }
+
     /// Runs `change` on the key of that id, and answers the key as it is then.
     pub(crate) fn change<E>(
         &self,
@@ -101,5 +109,17 @@ impl Keys {
         };
         change(Arc::make_mut(key))?;
         Ok(Some(Arc::clone(key)))
+    }
+
+    /// Runs `change` on every key, and answers those that it says it changed.
+    pub(crate) fn change_all(
+        &self,
+        mut change: impl FnMut(&mut ApiKey) -> bool,
+    ) -> Vec<Arc<ApiKey>> {
+        let mut keys = self.0.write();
+        let all = keys.values_mut().flatten();
+        let changed =
+            all.filter_map(|(_, key)| change(Arc::make_mut(key)).then(|| Arc::clone(key)));
+        changed.collect()
     }
 }

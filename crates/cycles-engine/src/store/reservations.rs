@@ -191,6 +191,11 @@ impl Reservations {
         self.due.len()
     }
 
+    /// One that holds budget.
+    pub(crate) fn next_open(&self) -> Option<Uuid> {
+        self.due.first().map(|(_, id)| *id)
+    }
+
     /// Those that hold budget, in the order in which they expire.
     pub(crate) fn by_expiry(&self) -> impl Iterator<Item = &Record> {
         self.due.iter().filter_map(|(_, id)| self.get(*id))

@@ -16,7 +16,8 @@ use uuid::Uuid;
 pub(crate) use turn::Turn;
 
 use super::{BudgetTable, PolicyRow, PolicyTable, Record, Replays, Reservations, Slots};
-use crate::durable::DurableStore;
+use crate::durable::log::Log;
+use crate::durable::{Change, DurableStore};
 use crate::{SeedRetention, ids, limits};
 
 mod kept;
@@ -46,6 +47,8 @@ pub(crate) struct TenantState {
     pub(crate) replays: Replays,
     /// Reservations that expired since the start.
     pub(crate) expired: u64,
+    /// What changed beside the tables: the record, keys, the audit log.
+    beside: Log<Change>,
     kept: Kept,
 }
 
@@ -75,6 +78,7 @@ impl Tenant {
             reservations: Reservations::keeping(retention),
             replays: Replays::keeping(retention.replays_max),
             expired: 0,
+            beside: Log::default(),
             kept: Kept::default(),
         };
         if store.is_some() {
@@ -153,6 +157,18 @@ impl TenantState {
         self.budgets.store(&slots, &after.budgets);
         self.reservations.update(id, after.reservation, None);
         Ok(())
+    }
+
+    /// Replaces the tenant's own record.
+    pub(crate) fn set_record(&mut self, record: TenantRecord) {
+        self.settings = settings(&record);
+        self.beside.note(|| Change::TenantRecord(Box::new(record.clone())));
+        self.record = record;
+    }
+
+    /// Gives the store something with what the turn changes, all of it or nothing.
+    pub(crate) fn with_the_turn(&mut self, change: impl FnOnce() -> Change) {
+        self.beside.note(change);
     }
 
     /// The reservation, unless it was evicted since its owner was found.

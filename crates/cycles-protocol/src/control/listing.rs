@@ -1,12 +1,14 @@
 //! The three listings of what was provisioned, one page at a time.
 //!
-//! Rows are in the order of their names: tenants by id, keys by tenant and id,
-//! budgets by scope and unit. Another order is refused rather than ignored.
+//! Unless asked otherwise, rows are in the order of their names: tenants by id,
+//! keys by tenant and id, budgets by scope and unit.
 
 use serde::{Deserialize, Serialize};
 
 use super::audit::{limit, search};
+use super::order::{ApiKeySortKey, BudgetSortKey, Share, TenantSortKey};
 use super::{ApiKey, ApiKeyStatus, BudgetLedger, BudgetStatus, Tenant, TenantStatus};
+use crate::SortDirection;
 use crate::Unit;
 use crate::error::Error;
 use crate::query::{boolean, invalid, known};
@@ -23,6 +25,10 @@ pub struct TenantListParams {
     pub parent_tenant_id: Option<String>,
     /// Part of id or name; case does not matter.
     pub search: Option<String>,
+    /// What rows are sorted by; by name unless set.
+    pub sort_by: Option<TenantSortKey>,
+    /// Which way; the largest first where `sort_by` is set, else the smallest.
+    pub sort_dir: Option<SortDirection>,
     /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
@@ -39,6 +45,10 @@ pub struct ApiKeyListParams {
     pub status: Option<ApiKeyStatus>,
     /// Part of id, name or tenant; case does not matter.
     pub search: Option<String>,
+    /// What rows are sorted by; by name unless set.
+    pub sort_by: Option<ApiKeySortKey>,
+    /// Which way; the largest first where `sort_by` is set, else the smallest.
+    pub sort_dir: Option<SortDirection>,
     /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
@@ -61,10 +71,18 @@ pub struct BudgetListParams {
     pub over_limit: Option<bool>,
     /// Whether anything is owed.
     pub has_debt: Option<bool>,
+    /// At least this share of it is spent.
+    pub utilization_min: Option<Share>,
+    /// At most this share of it is spent.
+    pub utilization_max: Option<Share>,
     /// Part of scope or tenant; case does not matter.
     pub search: Option<String>,
     /// Only what a key with this filter may see; not part of a query.
     pub scope_filter: Vec<String>,
+    /// What rows are sorted by; by name unless set.
+    pub sort_by: Option<BudgetSortKey>,
+    /// Which way; the largest first where `sort_by` is set, else the smallest.
+    pub sort_dir: Option<SortDirection>,
     /// Page size, at most 100; 50 unless set.
     pub limit: Option<usize>,
     /// From the page before.
@@ -122,7 +140,17 @@ impl TenantListParams {
                 "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
-                _ => order(name, value, "tenant_id")?,
+                "sort_by" => {
+                    params.sort_by = Some(known(
+                        name,
+                        value,
+                        TenantSortKey::parse(value),
+                        TenantSortKey::Unknown,
+                    )?);
+                }
+                "sort_dir" => params.sort_dir = Some(direction(name, value)?),
+                // spec: what is not known is ignored.
+                _ => {}
             }
         }
         Ok(params)
@@ -159,7 +187,17 @@ impl ApiKeyListParams {
                 "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
-                _ => order(name, value, "tenant_id")?,
+                "sort_by" => {
+                    params.sort_by = Some(known(
+                        name,
+                        value,
+                        ApiKeySortKey::parse(value),
+                        ApiKeySortKey::Unknown,
+                    )?);
+                }
+                "sort_dir" => params.sort_dir = Some(direction(name, value)?),
+                // spec: what is not known is ignored.
+                _ => {}
             }
         }
         Ok(params)
@@ -199,18 +237,30 @@ impl BudgetListParams {
                 }
                 "over_limit" => params.over_limit = Some(boolean(name, value)?),
                 "has_debt" => params.has_debt = Some(boolean(name, value)?),
-                "utilization_min" | "utilization_max" => {
-                    return Err(invalid(format!(
-                        "this server does not filter by it parameter={name}"
-                    )));
-                }
+                "utilization_min" => params.utilization_min = Some(Share::read(name, value)?),
+                "utilization_max" => params.utilization_max = Some(Share::read(name, value)?),
                 "search" => params.search = Some(search(value)?.to_lowercase()),
                 "limit" => params.limit = Some(limit(value)?),
                 "cursor" => params.cursor = Some(value.to_owned()),
-                _ => order(name, value, "scope")?,
+                "sort_by" => {
+                    params.sort_by = Some(known(
+                        name,
+                        value,
+                        BudgetSortKey::parse(value),
+                        BudgetSortKey::Unknown,
+                    )?);
+                }
+                "sort_dir" => params.sort_dir = Some(direction(name, value)?),
+                // spec: what is not known is ignored.
+                _ => {}
             }
         }
-        Ok(params)
+        match (params.utilization_min, params.utilization_max) {
+            (Some(least), Some(most)) if least > most => Err(invalid(
+                "must not be above utilization_max parameter=utilization_min".to_owned(),
+            )),
+            _ => Ok(params),
+        }
     }
 
     /// Whether `budget` is asked for; its tenant and the scope filter are the
@@ -222,7 +272,14 @@ impl BudgetListParams {
             && self.status.is_none_or(|status| status == budget.status)
             && self.over_limit.is_none_or(|over| over == budget.is_over_limit)
             && self.has_debt.is_none_or(|debt| debt == (budget.debt.amount > 0))
+            && self.admits_utilization(budget)
             && found(self.search.as_deref(), &[&budget.scope, &budget.tenant_id])
+    }
+
+    fn admits_utilization(&self, budget: &BudgetLedger) -> bool {
+        let compared = |share: Share| share.compare(budget.spent.amount, budget.allocated.amount);
+        self.utilization_min.is_none_or(|least| compared(least).is_ge())
+            && self.utilization_max.is_none_or(|most| compared(most).is_le())
     }
 }
 
@@ -240,20 +297,8 @@ fn once(query: &Pairs) -> Result<Vec<(&str, &str)>, Error> {
     Ok(seen)
 }
 
-/// Parameters that the spec does not have are ignored, as it asks; an order that
-/// rows do not have is refused.
-fn order(name: &str, value: &str, only: &str) -> Result<(), Error> {
-    let ignored = match name {
-        "sort_by" => value == only,
-        "sort_dir" => value == "asc",
-        _ => true,
-    };
-    if ignored {
-        return Ok(());
-    }
-    Err(invalid(format!(
-        "rows are in one order only; leave it out, or sort_by={only} and sort_dir=asc parameter={name}"
-    )))
+fn direction(name: &str, value: &str) -> Result<SortDirection, Error> {
+    known(name, value, SortDirection::parse(value), SortDirection::Unknown)
 }
 
 fn found(part: Option<&str>, texts: &[&str]) -> bool {
@@ -275,15 +320,18 @@ mod tests {
             ("unit", "EUR"),
             ("limit", "many"),
             ("has_debt", "maybe"),
-            ("sort_by", "utilization"),
-            ("sort_dir", "desc"),
-            ("utilization_min", "0.5"),
+            ("sort_by", "utilisation"),
+            ("sort_dir", "down"),
+            ("utilization_min", "half"),
+            ("utilization_max", "1.01"),
         ] {
             let error = BudgetListParams::from_query(&pairs(&[(name, value)])).unwrap_err();
             assert!(error.message().contains(name), "{name}: {error}");
         }
         let twice = pairs(&[("unit", "TOKENS"), ("unit", "CREDITS")]);
         assert!(BudgetListParams::from_query(&twice).is_err());
+        let crossed = pairs(&[("utilization_max", "0.4"), ("utilization_min", "0.5")]);
+        assert!(BudgetListParams::from_query(&crossed).is_err());
     }
 
     #[test]
@@ -296,7 +344,7 @@ mod tests {
 
     #[test]
     fn blank_and_unknown_parameters_ask_for_nothing() {
-        let query = pairs(&[("status", ""), ("cursor", ""), ("new", "1"), ("sort_dir", "asc")]);
+        let query = pairs(&[("status", ""), ("cursor", ""), ("new", "1"), ("sort_by", "")]);
         assert_eq!(BudgetListParams::from_query(&query).unwrap(), BudgetListParams::default());
         assert_eq!(TenantListParams::from_query(&query).unwrap(), TenantListParams::default());
         assert_eq!(ApiKeyListParams::from_query(&query).unwrap(), ApiKeyListParams::default());

@@ -52,6 +52,15 @@ pub struct Tenant {
     pub metadata: Option<JsonMap>,
     /// ISO 8601.
     pub created_at: String,
+    /// When it was last changed, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<String>,
+    /// Since when it is suspended, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<String>,
+    /// When it was closed, ISO 8601.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
 }
 
 impl Tenant {
@@ -74,6 +83,9 @@ impl Tenant {
             reservation_expiry_policy: request.reservation_expiry_policy,
             metadata: request.metadata,
             created_at,
+            updated_at: None,
+            suspended_at: None,
+            closed_at: None,
         }
     }
 }
@@ -126,24 +138,71 @@ impl Validate for TenantCreateRequest {
     }
 }
 
+/// Asks to change a tenant (governance spec: `updateTenant`); what is unset stays.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TenantUpdateRequest {
+    /// See [`Tenant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it is to stand; closing is for good, and takes all that it owns along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<TenantStatus>,
+    /// In place of what there was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<JsonMap>,
+    /// See [`Tenant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_commit_overage_policy: Option<CommitOveragePolicy>,
+    /// See [`Tenant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_reservation_ttl_ms: Option<i64>,
+    /// See [`Tenant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reservation_ttl_ms: Option<i64>,
+    /// See [`Tenant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_reservation_extensions: Option<i64>,
+}
+
+impl Validate for TenantUpdateRequest {
+    fn validate(&self) -> Result<(), Error> {
+        strict::length("name", self.name.as_deref(), 0, 256)?;
+        strict::known("status", self.status, TenantStatus::Unknown)?;
+        settings(
+            self.default_commit_overage_policy,
+            self.default_reservation_ttl_ms,
+            self.max_reservation_ttl_ms,
+            self.max_reservation_extensions,
+        )
+    }
+}
+
+/// Checks what a tenant says of its reservations.
+fn settings(
+    overage_policy: Option<CommitOveragePolicy>,
+    ttl_ms_default: Option<i64>,
+    ttl_ms_max: Option<i64>,
+    extensions_max: Option<i64>,
+) -> Result<(), Error> {
+    let policy = "default_commit_overage_policy";
+    strict::known(policy, overage_policy, CommitOveragePolicy::Unknown)?;
+    strict::range("default_reservation_ttl_ms", ttl_ms_default, &limits::TTL_MS)?;
+    strict::range("max_reservation_ttl_ms", ttl_ms_max, &limits::TTL_MS)?;
+    strict::not_negative("max_reservation_extensions", extensions_max)
+}
+
 impl TenantCreateRequest {
     /// Checks the settings; a seed may use ids that the endpoint would refuse.
     ///
     /// # Errors
     /// `INVALID_REQUEST` naming the field.
     pub fn validate_settings(&self) -> Result<(), Error> {
-        strict::known(
-            "default_commit_overage_policy",
+        settings(
             self.default_commit_overage_policy,
-            CommitOveragePolicy::Unknown,
-        )?;
-        strict::range(
-            "default_reservation_ttl_ms",
             self.default_reservation_ttl_ms,
-            &limits::TTL_MS,
+            self.max_reservation_ttl_ms,
+            self.max_reservation_extensions,
         )?;
-        strict::range("max_reservation_ttl_ms", self.max_reservation_ttl_ms, &limits::TTL_MS)?;
-        strict::not_negative("max_reservation_extensions", self.max_reservation_extensions)?;
         match self.reservation_expiry_policy.as_deref() {
             None | Some("AUTO_RELEASE" | "MANUAL_CLEANUP" | "GRACE_ONLY") => Ok(()),
             Some(_) => Err(Error::new(

@@ -4,9 +4,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use cycles_protocol::control::{ApiKeyListParams, BudgetListParams, TenantListParams};
 use cycles_protocol::{Error, Permission, Principal};
-use percent_encoding::percent_decode_str;
 
-use super::{Exchange, access, invalid, same_tenant};
+use super::{Exchange, access, last_segment, same_tenant};
 use crate::{answer, query};
 
 impl Exchange<'_> {
@@ -25,10 +24,7 @@ impl Exchange<'_> {
     pub(super) fn revoke_api_key(self) -> Result<Response, Error> {
         let pairs = query::pairs(self.parts.uri.query())?;
         let reason = query::optional(&pairs, "reason")?;
-        let segment = self.parts.uri.path().rsplit('/').next().unwrap_or_default();
-        let key_id = percent_decode_str(segment)
-            .decode_utf8()
-            .map_err(|_| invalid("is not UTF-8 parameter=key_id".to_owned()))?;
+        let key_id = last_segment(&self.parts, "key_id")?;
         let key = self.app.control().revoke_api_key(&key_id, reason)?;
         Ok(answer::json(self.call, StatusCode::OK, &key))
     }

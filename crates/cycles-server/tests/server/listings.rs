@@ -56,8 +56,8 @@ async fn budgets_are_paged_by_scope_and_filtered() {
     let cursor = foreign.body["next_cursor"].as_str().unwrap();
     let other = format!("/v1/admin/budgets?tenant_id=acme&cursor={cursor}");
     service.get(&other, &[admin()]).await.refused(400, "INVALID_REQUEST");
-    let unsorted = "/v1/admin/budgets?sort_by=utilization";
-    service.get(unsorted, &[admin()]).await.refused(400, "INVALID_REQUEST");
+    let sorted = format!("/v1/admin/budgets?sort_by=debt&cursor={cursor}");
+    service.get(&sorted, &[admin()]).await.refused(400, "INVALID_REQUEST");
 }
 
 #[tokio::test]
@@ -134,4 +134,104 @@ async fn a_budget_gets_periods_and_loses_them() {
     assert_eq!((reply.status.as_u16(), &reply.body["period_end"]), (200, &Value::Null));
     let refused = service.send(Method::PUT, path, &[acme()], "{}").await;
     refused.refused(401, "UNAUTHORIZED");
+}
+
+const USED: &str = "
+tenants:
+  - {tenant_id: acme, name: Zeta}
+  - {tenant_id: other, name: Alpha, status: SUSPENDED}
+keys:
+  - {name: b, secret: cyc_test_acme, tenant_id: acme}
+  - {name: a, secret: cyc_test_other, tenant_id: other}
+budgets:
+  - {scope: 'tenant:acme', unit: TOKENS, allocated: 100, spent: 50, debt: 2, overdraft_limit: 5}
+  - {scope: 'tenant:acme/agent:a', unit: TOKENS, allocated: 3, spent: 1, status: FROZEN}
+  - {scope: 'tenant:acme/agent:b', unit: CREDITS, allocated: 0, debt: 1, overdraft_limit: 5, commit_overage_policy: REJECT}
+  - {scope: 'tenant:other', unit: TOKENS, allocated: 9000000000000000000, spent: 8999999999999999999}
+";
+
+/// All pages of one row each.
+async fn paged(service: &Service, path: &str, rows: &str, field: &str) -> Vec<String> {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let reply = service.get(&format!("{path}&limit=1&cursor={cursor}"), &[admin()]).await;
+        seen.extend(names(&reply, rows, field));
+        match reply.body["next_cursor"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return seen,
+        }
+    }
+}
+
+#[tokio::test]
+async fn budgets_are_sorted_by_what_the_spec_names_and_paged_in_that_order() {
+    let service = Service::seeded(USED);
+    let [acme, a, b, other] =
+        ["tenant:acme", "tenant:acme/agent:a", "tenant:acme/agent:b", "tenant:other"];
+    for (query, expected) in [
+        ("sort_dir=desc", [other, b, a, acme]),
+        ("sort_by=scope", [other, b, a, acme]),
+        ("sort_by=scope&sort_dir=asc", [acme, a, b, other]),
+        ("sort_by=utilization", [other, acme, a, b]),
+        ("sort_by=utilization&sort_dir=asc", [b, a, acme, other]),
+        ("sort_by=debt", [acme, b, other, a]),
+        ("sort_by=tenant_id&sort_dir=asc", [acme, a, b, other]),
+        ("sort_by=unit&sort_dir=asc", [b, acme, a, other]),
+        ("sort_by=status&sort_dir=asc", [acme, b, other, a]),
+        ("sort_by=commit_overage_policy", [b, other, a, acme]),
+    ] {
+        let path = format!("/v1/admin/budgets?{query}");
+        assert_eq!(paged(&service, &path, "ledgers", "scope").await, expected, "{query}");
+    }
+    for (query, expected) in [
+        ("utilization_min=0.5", &[acme, other][..]),
+        ("utilization_max=0.5", &[acme, a, b]),
+        ("utilization_min=0.333333333&utilization_max=0.499999999", &[a]),
+        ("utilization_min=0.999999999", &[other]),
+        ("utilization_min=1", &[]),
+    ] {
+        let path = format!("/v1/admin/budgets?sort_dir=asc&{query}");
+        assert_eq!(paged(&service, &path, "ledgers", "scope").await, expected, "{query}");
+    }
+    for wrong in [
+        "sort_by=spent",
+        "sort_dir=up",
+        "utilization_min=-1",
+        "utilization_max=1.5",
+        "utilization_min=0.6&utilization_max=0.5",
+    ] {
+        let reply = service.get(&format!("/v1/admin/budgets?{wrong}"), &[admin()]).await;
+        reply.refused(400, "INVALID_REQUEST");
+    }
+}
+
+#[tokio::test]
+async fn tenants_and_keys_are_sorted_by_what_the_spec_names() {
+    let service = Service::seeded(USED);
+    let later = json!({"tenant_id": "later", "name": "Middle"});
+    service.post("/v1/admin/tenants", &[admin()], &later).await;
+    for (query, expected) in [
+        ("sort_by=tenant_id&sort_dir=asc", ["acme", "later", "other"]),
+        ("sort_by=name", ["acme", "later", "other"]),
+        ("sort_by=status", ["other", "later", "acme"]),
+    ] {
+        let path = format!("/v1/admin/tenants?{query}");
+        assert_eq!(paged(&service, &path, "tenants", "tenant_id").await, expected, "{query}");
+    }
+    let short = json!({"tenant_id": "later", "name": "c", "expires_at": "2999-01-01T00:00:00Z"});
+    let reply = service.post("/v1/admin/api-keys", &[admin()], &short).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    for (query, expected) in [
+        ("sort_by=name&sort_dir=asc", ["a", "b", "c"]),
+        ("sort_by=tenant_id&sort_dir=asc", ["b", "c", "a"]),
+        ("sort_by=status", ["a", "c", "b"]),
+        ("sort_by=expires_at&sort_dir=asc", ["c", "b", "a"]),
+    ] {
+        let path = format!("/v1/admin/api-keys?{query}");
+        assert_eq!(paged(&service, &path, "keys", "name").await, expected, "{query}");
+    }
+    for path in ["tenants?sort_by=expires_at", "api-keys?sort_by=scope"] {
+        let reply = service.get(&format!("/v1/admin/{path}"), &[admin()]).await;
+        reply.refused(400, "INVALID_REQUEST");
+    }
 }

@@ -8,3 +8,4 @@ mod inspection;
 mod listing;
 mod refusals;
 mod restart;
+mod tenants;

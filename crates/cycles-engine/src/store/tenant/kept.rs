@@ -19,6 +19,7 @@ impl TenantState {
         self.policies.log.keep();
         self.reservations.log.keep();
         self.replays.log.keep();
+        self.beside.keep();
         self.replays.expendable = 0;
     }
 
@@ -64,6 +65,7 @@ impl TenantState {
             let replay = self.replays.get(&key).cloned();
             changes.extend(replay.map(|replay: Replay| Change::Replay(key, replay)));
         }
+        changes.extend(self.beside.take());
         changes
     }
 

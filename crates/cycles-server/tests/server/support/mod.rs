@@ -34,7 +34,11 @@ budgets:
 "#;
 
 pub(crate) fn engine() -> Engine {
-    let seed = Seed::from_yaml(SEED).unwrap();
+    seeded(SEED)
+}
+
+fn seeded(seed: &str) -> Engine {
+    let seed = Seed::from_yaml(seed).unwrap();
     Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom)).unwrap()
 }
 
@@ -54,7 +58,14 @@ pub(crate) struct Reply {
 
 impl Service {
     pub(crate) fn new() -> Self {
-        let engine = engine();
+        Self::over(engine())
+    }
+
+    pub(crate) fn seeded(seed: &str) -> Self {
+        Self::over(seeded(seed))
+    }
+
+    fn over(engine: Engine) -> Self {
         let state = AppState::new(
             Arc::new(engine.clone()),
             Arc::new(engine.clone()),
