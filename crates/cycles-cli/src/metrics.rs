@@ -1,7 +1,10 @@
 //! Prometheus metrics: counters from what the server tells, gauges from what the
 //! engine holds when somebody asks.
 
+mod store;
+
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use cycles_engine::{Engine, TenantStatistics};
@@ -14,6 +17,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+pub(crate) use store::StoreMetrics;
 
 /// Budgets of a tenant that have series of their own; the rest is counted.
 const BUDGETS_SHOWN: usize = 1_000;
@@ -76,6 +81,7 @@ pub(crate) struct Metrics {
     extend: Family<Settled, Counter>,
     release: Family<Released, Counter>,
     took: Timings,
+    store: Option<Arc<StoreMetrics>>,
     scrape: Mutex<Scraped>,
 }
 
@@ -94,7 +100,8 @@ struct Scraped {
 }
 
 impl Metrics {
-    pub(crate) fn new(engine: Engine) -> Self {
+    /// Of `engine`, and of the store that keeps it, if one does.
+    pub(crate) fn new(engine: Engine, store: Option<Arc<StoreMetrics>>) -> Self {
         let mut metrics = Self {
             engine,
             registry: Registry::default(),
@@ -104,9 +111,13 @@ impl Metrics {
             extend: Family::default(),
             release: Family::default(),
             took: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            store,
             scrape: Mutex::default(),
         };
         metrics.register();
+        if let Some(store) = &metrics.store {
+            store.register(&mut metrics.registry);
+        }
         metrics
     }
 
@@ -272,6 +283,9 @@ impl MetricsPage for Metrics {
     fn render(&self) -> (&'static str, String) {
         let scraped = self.scrape.lock();
         scraped.take(&self.engine.statistics(BUDGETS_SHOWN));
+        if let Some(store) = &self.store {
+            store.scrape();
+        }
         let mut page = String::new();
         // Writing to a String cannot fail.
         let _: fmt::Result = text::encode(&mut page, &self.registry);

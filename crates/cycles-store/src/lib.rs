@@ -31,3 +31,4 @@ pub use export::{ExportError, export};
 pub use sqlite::SqliteStore;
 pub use steps::{Observer, Options, Step};
 pub use verify::{Verified, verify};
+pub use writer::Backlog;

@@ -24,7 +24,7 @@ use crate::pool::Readers;
 use crate::schema::{open_to_read, open_to_write};
 use crate::steps::Options;
 use crate::sums::{self, Found, Sums};
-use crate::writer::{Shared, Writer};
+use crate::writer::{Backlog, Shared, Writer};
 use crate::{StoreError, list, reader};
 
 /// Chunks of rows that a start reads ahead.
@@ -81,6 +81,12 @@ impl SqliteStore {
             numbers: RwLock::default(),
             _directory: directory,
         })
+    }
+
+    /// What waits to be written.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.shared.backlog()
     }
 
     fn look_up<T>(

@@ -7,6 +7,8 @@ use std::sync::Arc;
 /// Where the writer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// A batch of so many requests was taken; none, where only the past is tidied.
+    Taken(usize),
     /// A batch is about to be committed.
     Writing,
     /// A batch is on disk, and nobody was answered yet.

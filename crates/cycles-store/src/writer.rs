@@ -3,8 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cycles_engine::durable::{Changes, Health};
+use cycles_protocol::{Clock, SystemClock};
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
@@ -19,6 +21,8 @@ use crate::tidy::Tidier;
 #[derive(Debug, Default)]
 struct Queue {
     batch: Vec<Changes>,
+    /// Since when the first of them waits, on the store's own clock.
+    since: Duration,
     /// The number of the last changes that were taken.
     appended: u64,
     /// Times of a tidy that was asked for: now, and before when what has ended.
@@ -26,6 +30,16 @@ struct Queue {
     stop: bool,
     /// Nothing is written now.
     held: bool,
+}
+
+/// What waits to be written while the disk is busy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// Requests.
+    pub requests: usize,
+    /// How long the first of them waits; at most, where a batch has a limit.
+    pub age: Duration,
 }
 
 /// One transaction's.
@@ -40,6 +54,7 @@ struct Work {
 /// What the writer and everyone else share.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    clock: SystemClock,
     queue: Mutex<Queue>,
     more: Condvar,
     pub(crate) progress: Progress,
@@ -53,6 +68,7 @@ impl Shared {
                 queue.batch.push(changes);
                 queue.appended += 1;
                 if queue.batch.len() == 1 {
+                    queue.since = self.clock.monotonic();
                     self.more.notify_one();
                 }
                 queue.appended
@@ -77,6 +93,14 @@ impl Shared {
     pub(crate) fn stop(&self) {
         self.queue.lock().stop = true;
         self.more.notify_one();
+    }
+
+    /// What waits to be written.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let queue = self.queue.lock();
+        let age = self.clock.monotonic().saturating_sub(queue.since);
+        let requests = queue.batch.len();
+        Backlog { requests, age: if requests == 0 { Duration::ZERO } else { age } }
     }
 
     /// Waits for work, and takes no more than `largest` of it; `None` at the end.
@@ -138,6 +162,7 @@ impl Writer {
         batch: &[Changes],
         tidy: Option<(&mut Tidier, (i64, i64))>,
     ) -> rusqlite::Result<()> {
+        self.observe(Step::Taken(batch.len()));
         let transaction = self.connection.unchecked_transaction()?;
         if !batch.is_empty() {
             apply::batch(&transaction, &mut self.tenants, batch)?;

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::client::CyclesClient;
 use crate::layer::layer;
+use crate::metrics;
 
 /// Failures in a row count only once the first is this old: a restart of the
 /// server under many calls in flight is not an outage.
@@ -122,7 +123,7 @@ impl Breaker {
     ///
     /// # Errors
     /// Kind `Unreachable`, saying since when and when it is tried again.
-    pub(crate) fn admit(&self) -> Result<(), Error> {
+    pub(crate) fn admit(&self, operation: Operation) -> Result<(), Error> {
         let State::Open(open) = &mut *self.state.lock() else { return Ok(()) };
         let now = self.clock.monotonic();
         if now >= open.until {
@@ -130,6 +131,7 @@ impl Breaker {
             open.probing = true;
             return Ok(());
         }
+        metrics::short_circuited(operation);
         Err(open.error(now))
     }
 
@@ -139,6 +141,7 @@ impl Breaker {
         if let State::Open(open) = &*state {
             let for_ms = self.clock.monotonic().saturating_sub(open.since).as_millis();
             tracing::info!(for_ms, "authority answers again");
+            metrics::circuit_closed();
         }
         *state = State::CLOSED;
     }
@@ -161,6 +164,7 @@ impl Breaker {
                     reason,
                     "authority keeps failing and is not asked for now"
                 );
+                metrics::circuit_opened();
                 *state = State::Open(Open {
                     since: now,
                     since_ms: self.clock.now_ms(),
@@ -192,6 +196,14 @@ impl Breaker {
     /// together do not return together.
     fn pause(&self) -> Duration {
         self.cooldown.mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        if matches!(self.state.get_mut(), State::Open(_)) {
+            metrics::circuit_gone();
+        }
     }
 }
 
@@ -247,7 +259,7 @@ impl Guarded {
             return answer;
         }
         Box::pin(async move {
-            self.breaker.admit()?;
+            self.breaker.admit(operation)?;
             let answer = answer.await;
             self.breaker.judge(&answer);
             answer
@@ -263,7 +275,7 @@ impl Guarded {
             return self.authority.send(call, request);
         }
         Box::pin(async move {
-            self.breaker.admit()?;
+            self.breaker.admit(request.operation)?;
             let answer = self.authority.send(call, request).await;
             match &answer {
                 Ok(response) if is_failure(response.status) => {

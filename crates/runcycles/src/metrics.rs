@@ -99,6 +99,26 @@ mod counted {
     pub(crate) fn notification_dropped() {
         counter!("cycles_client_notifications_dropped_total").increment(1);
     }
+
+    pub(crate) fn circuit_opened() {
+        counter!("cycles_client_circuit_opened_total").increment(1);
+        gauge!("cycles_client_circuits_open").increment(1.0);
+    }
+
+    pub(crate) fn circuit_closed() {
+        counter!("cycles_client_circuit_closed_total").increment(1);
+        gauge!("cycles_client_circuits_open").decrement(1.0);
+    }
+
+    /// A client ended with its circuit open.
+    pub(crate) fn circuit_gone() {
+        gauge!("cycles_client_circuits_open").decrement(1.0);
+    }
+
+    pub(crate) fn short_circuited(operation: Operation) {
+        let operation = operation.as_str();
+        counter!("cycles_client_short_circuited_total", "operation" => operation).increment(1);
+    }
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -119,4 +139,8 @@ mod ignored {
     pub(crate) fn record_quarantined() {}
     pub(crate) fn journal_age(_: &str, _: Option<Duration>) {}
     pub(crate) fn notification_dropped() {}
+    pub(crate) fn circuit_opened() {}
+    pub(crate) fn circuit_closed() {}
+    pub(crate) fn circuit_gone() {}
+    pub(crate) fn short_circuited(_: Operation) {}
 }

@@ -102,8 +102,7 @@ impl Demo {
         let started = clock.monotonic();
         let pause = Duration::from_millis(self.call_ms);
         let (seen, events) = mpsc::unbounded_channel();
-        let at_work =
-            [WRITER, RESEARCHER].map(|agent| agent.start(&client, &clock, pause, seen.clone()));
+        let at_work = [WRITER, RESEARCHER].map(|agent| agent.start(&client, &clock, pause, &seen));
         drop(seen);
         watch(&engine, events, live).await?;
         let mut agents = Vec::new();

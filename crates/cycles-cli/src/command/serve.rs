@@ -12,14 +12,14 @@ use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, OpenError, Seed};
 use cycles_protocol::{Clock, Random, SystemClock, SystemRandom, trace};
 use cycles_server::{EmbeddedServer, ServerConfig, StartError, TlsError, TlsIdentity};
-use cycles_store::SqliteStore;
+use cycles_store::{Options, SqliteStore};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::address::{self, AdminListen};
 use crate::command::data::failure;
 use crate::failure::Failure;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, StoreMetrics};
 use crate::signals::Signals;
 
 /// Serve a budget authority over HTTP.
@@ -165,8 +165,9 @@ impl Serve {
     }
 
     async fn start(&self, seed: &Seed) -> Result<EmbeddedServer, Failure> {
+        let stored = (self.metrics && self.data.is_some()).then(StoreMetrics::new);
         let engine = if let Some(directory) = &self.data {
-            self.open(directory, seed)?
+            self.open(directory, seed, stored.as_ref())?
         } else {
             let Store::Memory = self.store;
             let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
@@ -181,7 +182,7 @@ impl Serve {
             .listen(self.listen)
             .admin_listen(admin_listen.address());
         if self.metrics {
-            let metrics = Arc::new(Metrics::new(engine.clone()));
+            let metrics = Arc::new(Metrics::new(engine.clone(), stored));
             config = config.observer(Arc::<Metrics>::clone(&metrics)).metrics(metrics);
         }
         if let Some(identity) = self.tls()? {
@@ -196,10 +197,20 @@ impl Serve {
     }
 
     /// The engine that a directory keeps.
-    fn open(&self, directory: &Path, seed: &Seed) -> Result<Engine, Failure> {
-        let store = SqliteStore::open(directory).map_err(failure)?;
+    fn open(
+        &self,
+        directory: &Path,
+        seed: &Seed,
+        metrics: Option<&Arc<StoreMetrics>>,
+    ) -> Result<Engine, Failure> {
+        let observer = metrics.map(StoreMetrics::observer);
+        let store = SqliteStore::with(directory, Options { observer, ..Options::default() });
+        let store = Arc::new(store.map_err(failure)?);
+        if let Some(metrics) = metrics {
+            metrics.of(&store);
+        }
         let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
-        let store: Arc<dyn DurableStore> = Arc::new(store);
+        let store: Arc<dyn DurableStore> = store;
         let opened = Engine::open(&store, seed, clock, random);
         let (engine, is_new) = opened.map_err(|error| match error {
             OpenError::Seed(error) => Failure::Usage(self.in_seed(&error)),

@@ -20,7 +20,7 @@ async fn metrics(server: &Server) -> String {
 
 /// A server on which everything has happened at least once.
 async fn busy() -> Server {
-    let server = Server::start().await;
+    let server = Server::durable("busy.yaml", SEED).await;
     let id = server.reserve(900).await;
     server.denied(200).await;
     server.operator(&["reservation", "release", &id]).await;
@@ -65,10 +65,21 @@ async fn metrics_count_what_happened() {
         "cycles_budget_utilization_percent{tenant=\"acme\",scope=\"tenant:acme\",unit=\"TOKENS\"} 10",
         "cycles_budget_remaining{tenant=\"acme\",scope=\"tenant:acme\",unit=\"TOKENS\"} 900",
         "cycles_authority_seconds_count{operation=\"commit\"} 1",
+        "cycles_store_backlog 0",
+        "cycles_store_read_only 0",
     ] {
         assert!(page.contains(sample), "{sample} is not in {page}");
     }
     assert!(!page.contains(ACME_KEY));
+    let figure = |name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    };
+    let commits = figure("cycles_store_commits_total ");
+    assert!((1..=figure("cycles_store_requests_total ")).contains(&commits), "{page}");
+    for histogram in ["apply", "sync"] {
+        assert_eq!(figure(&format!("cycles_store_{histogram}_seconds_count ")), commits);
+    }
 }
 
 /// Every `cycles_…` word that an expression has, without a histogram's suffix.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -104,6 +105,8 @@ pub(crate) async fn exchange(
 /// A server with the seed, for commands that ask one.
 pub(crate) struct Server {
     _child: Child,
+    /// Where it keeps everything, if it does.
+    _data: Option<TempDir>,
     pub(crate) base_url: String,
 }
 
@@ -116,12 +119,29 @@ impl Server {
     }
 
     pub(crate) async fn seeded(name: &str, seed: &str) -> Self {
+        Self::keeping(name, seed, None).await
+    }
+
+    /// A server that keeps everything in a directory.
+    pub(crate) async fn durable(name: &str, seed: &str) -> Self {
+        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::keeping(name, seed, Some(data)).await
+    }
+
+    async fn keeping(name: &str, seed: &str, data: Option<TempDir>) -> Self {
         let seed = file(name, seed);
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--seed", seed.to_str().unwrap()];
         let mut command = cycles(&arguments);
+        if let Some(data) = &data {
+            command.arg("--data").arg(data.path());
+        }
         command.env("CYCLES_ADMIN_API_KEY", ADMIN_KEY).env("RUST_LOG", "off");
         let (child, ready) = serving(&mut command).await;
-        Self { _child: child, base_url: ready["base_url"].as_str().unwrap().to_owned() }
+        Self {
+            _child: child,
+            _data: data,
+            base_url: ready["base_url"].as_str().unwrap().to_owned(),
+        }
     }
 
     /// The program, told of the server and nothing else.

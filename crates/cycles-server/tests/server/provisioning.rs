@@ -223,19 +223,19 @@ async fn a_tenant_is_changed_suspended_and_closed() {
     let secret = provision(&service).await;
     let corp = [("x-cycles-api-key", secret.as_str())];
     let path = "/v1/admin/tenants/corp";
-    let patch = async |body: Value| {
+    let change = async |body: Value| {
         let method = axum::http::Method::PATCH;
         service.send(method, path, &[admin()], body.to_string()).await
     };
-    let reply = patch(json!({"max_reservation_extensions": 0, "metadata": {"plan": "pro"}})).await;
+    let reply = change(json!({"max_reservation_extensions": 0, "metadata": {"plan": "pro"}})).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(service.get(path, &[admin()]).await.body, reply.body);
     assert_eq!(reply.body["metadata"], json!({"plan": "pro"}));
 
-    assert_eq!(patch(json!({"status": "SUSPENDED"})).await.body["status"], "SUSPENDED");
+    assert_eq!(change(json!({"status": "SUSPENDED"})).await.body["status"], "SUSPENDED");
     let refused = service.post("/v1/reservations", &corp, &reserve("a", 1)).await;
     assert!(refused.status.is_client_error(), "{refused:?}");
-    assert_eq!(patch(json!({"status": "ACTIVE"})).await.status, 200);
+    assert_eq!(change(json!({"status": "ACTIVE"})).await.status, 200);
     assert_eq!(service.post("/v1/reservations", &corp, &reserve("b", 1)).await.status, 200);
 
     for (body, field) in [
@@ -244,7 +244,7 @@ async fn a_tenant_is_changed_suspended_and_closed() {
         (json!({"tenant_id": "other"}), "tenant_id"),
         (json!({"max_reservation_extensions": -1}), "max_reservation_extensions"),
     ] {
-        let reply = patch(body).await;
+        let reply = change(body).await;
         reply.refused(400, "INVALID_REQUEST");
         assert!(reply.body["message"].as_str().unwrap().contains(field), "{reply:?}");
     }
@@ -252,10 +252,10 @@ async fn a_tenant_is_changed_suspended_and_closed() {
     own.refused(401, "UNAUTHORIZED");
     service.get("/v1/admin/tenants/nobody", &[admin()]).await.refused(404, "TENANT_NOT_FOUND");
 
-    let closed = patch(json!({"status": "CLOSED"})).await;
+    let closed = change(json!({"status": "CLOSED"})).await;
     assert_eq!((closed.status.as_u16(), &closed.body["status"]), (200, &json!("CLOSED")));
-    assert_eq!(patch(json!({"status": "CLOSED"})).await.body, closed.body, "again is no change");
-    patch(json!({"status": "ACTIVE"})).await.refused(409, "TENANT_CLOSED");
+    assert_eq!(change(json!({"status": "CLOSED"})).await.body, closed.body, "again is no change");
+    change(json!({"status": "ACTIVE"})).await.refused(409, "TENANT_CLOSED");
     service.post("/v1/reservations", &corp, &reserve("c", 1)).await.refused(401, "UNAUTHORIZED");
     let lookup = format!("/v1/admin/budgets/lookup?{BUDGET}");
     let budget = service.get(&lookup, &[admin()]).await.body;

@@ -10,6 +10,10 @@ fn breaker(failures: u32) -> (Breaker, ManualClock) {
     (Breaker::new(failures, COOLDOWN, Arc::new(clock.clone())), clock)
 }
 
+fn admit(breaker: &Breaker) -> Result<(), Error> {
+    breaker.admit(Operation::CreateReservation)
+}
+
 fn opened() -> (Breaker, ManualClock) {
     let (breaker, clock) = breaker(3);
     breaker.failed("first");
@@ -24,7 +28,7 @@ fn opened() -> (Breaker, ManualClock) {
 fn it_opens_after_failures_in_a_row_and_says_since_when() {
     let (breaker, clock) = opened();
     clock.advance(Duration::from_secs(1));
-    let error = breaker.admit().unwrap_err();
+    let error = admit(&breaker).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable);
     assert!(error.message().contains("open_for_ms=1000"), "{error}");
     assert!(error.message().contains("last=\"third\""), "{error}");
@@ -51,43 +55,43 @@ fn a_moment_of_many_failures_is_not_an_outage() {
     for _ in 0..100 {
         breaker.failed("connection refused");
     }
-    assert!(breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok());
     clock.advance(MIN_OUTAGE);
     breaker.failed("connection refused");
-    assert!(breaker.admit().is_err());
+    assert!(admit(&breaker).is_err());
 }
 
 #[test]
 fn after_the_pause_one_call_is_let_through_and_decides() {
     let (breaker, clock) = opened();
     clock.advance(COOLDOWN);
-    assert!(breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok());
     assert!(matches!(breaker.state(), CircuitState::HalfOpen { .. }));
-    assert!(breaker.admit().is_err(), "one only");
+    assert!(admit(&breaker).is_err(), "one only");
     breaker.failed("again");
     assert!(matches!(breaker.state(), CircuitState::Open { .. }));
-    assert!(breaker.admit().is_err());
+    assert!(admit(&breaker).is_err());
     clock.advance(COOLDOWN);
-    assert!(breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok());
     breaker.answered();
     assert_eq!(breaker.state(), CircuitState::Closed);
-    assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok() && admit(&breaker).is_ok());
 }
 
 #[test]
 fn a_call_that_is_lost_on_the_way_does_not_keep_it_open_for_ever() {
     let (breaker, clock) = opened();
     clock.advance(COOLDOWN);
-    assert!(breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok());
     // Its caller was cancelled: no outcome is ever noted.
     clock.advance(COOLDOWN);
-    assert!(breaker.admit().is_ok());
+    assert!(admit(&breaker).is_ok());
 }
 
 #[test]
 fn pauses_differ() {
     let waits: std::collections::HashSet<_> = (0..20)
-        .map(|_| opened().0.admit().unwrap_err().retry_after().unwrap())
+        .map(|_| admit(&opened().0).unwrap_err().retry_after().unwrap())
         .inspect(|wait| assert!(*wait >= COOLDOWN / 2 && *wait <= COOLDOWN, "{wait:?}"))
         .collect();
     assert!(waits.len() > 1);
@@ -126,7 +130,7 @@ fn only_what_is_no_answer_is_unreachable() {
         breaker.failed("before");
         clock.advance(MIN_OUTAGE);
         breaker.judge::<()>(&Err(error.clone()));
-        assert_eq!(breaker.admit().is_err(), unreachable, "{error:?}");
+        assert_eq!(admit(&breaker).is_err(), unreachable, "{error:?}");
     }
 }
 
@@ -137,5 +141,46 @@ fn settlement_and_extensions_do_not_wait_for_it() {
     assert_eq!(
         passing,
         [Operation::Commit, Operation::Release, Operation::Extend, Operation::CreateEvent]
+    );
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn openings_closings_and_calls_that_were_not_made_are_counted() {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+    let recorder = DebuggingRecorder::new();
+    let snapshots = recorder.snapshotter();
+    let seen = || {
+        let mut seen: Vec<_> = snapshots
+            .snapshot()
+            .into_vec()
+            .into_iter()
+            .map(|(key, _, _, value)| match value {
+                DebugValue::Counter(count) => format!("{} {count}", key.key().name()),
+                DebugValue::Gauge(value) => format!("{} {value}", key.key().name()),
+                DebugValue::Histogram(_) => key.key().name().to_owned(),
+            })
+            .collect();
+        seen.sort_unstable();
+        seen.join("; ")
+    };
+    let _recording = ::metrics::set_default_local_recorder(&recorder);
+    let (breaker, clock) = opened();
+    assert!(admit(&breaker).is_err() && admit(&breaker).is_err());
+    assert_eq!(
+        seen(),
+        "cycles_client_circuit_opened_total 1; cycles_client_circuits_open 1; cycles_client_short_circuited_total 2"
+    );
+    clock.advance(COOLDOWN);
+    assert!(admit(&breaker).is_ok());
+    breaker.answered();
+    let closed = seen();
+    assert!(closed.contains("cycles_client_circuit_closed_total 1"), "{closed}");
+    assert!(closed.contains("cycles_client_circuits_open 0"), "{closed}");
+    drop(opened());
+    let gone = seen();
+    assert!(
+        gone.contains("cycles_client_circuits_open 0"),
+        "a client that ended is not open: {gone}"
     );
 }

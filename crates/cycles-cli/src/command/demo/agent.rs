@@ -57,7 +57,7 @@ impl Agent {
         client: &CyclesClient,
         clock: &Arc<dyn Clock>,
         pause: Duration,
-        seen: mpsc::UnboundedSender<Seen>,
+        seen: &mpsc::UnboundedSender<Seen>,
     ) -> Vec<JoinHandle<Worked>> {
         let worker = |_| {
             let (client, clock, seen) = (client.clone(), Arc::clone(clock), seen.clone());

@@ -30,21 +30,20 @@ pub(super) fn text(report: &Report) -> String {
 }
 
 fn happened(report: &Report) -> String {
-    let mut text = "What happened\n\n".to_owned();
-    for agent in &report.agents {
-        let spent = money::shown(agent.spent.amount, agent.spent.unit);
-        let head = format!("{} calls ran, {spent} spent.", agent.calls);
-        text += &match &agent.denied_because {
-            Some(why) => format!(
-                "  {:<12} {head} Its {} workers raced for the last cent, and the next\n{INDENT}calls were refused before a model was asked, {} times:\n{INDENT}{why}\n",
-                agent.agent, agent.workers, agent.denials
-            ),
-            None => {
-                format!("  {:<12} {head} What its holds had too much came back.\n", agent.agent)
-            }
-        };
+    let agents: String = report.agents.iter().map(ended).collect();
+    ["What happened\n\n", &agents, "\n", &pace(report), &rest(&report.budgets)].concat()
+}
+
+fn ended(agent: &Ended) -> String {
+    let spent = money::shown(agent.spent.amount, agent.spent.unit);
+    let head = format!("  {:<12} {} calls ran, {spent} spent.", agent.agent, agent.calls);
+    match &agent.denied_because {
+        Some(why) => format!(
+            "{head} Its {} workers raced for the last cent, and the next\n{INDENT}calls were refused before a model was asked, {} times:\n{INDENT}{why}\n",
+            agent.workers, agent.denials
+        ),
+        None => format!("{head} What its holds had too much came back.\n"),
     }
-    text + "\n" + &pace(report) + &rest(&report.budgets)
 }
 
 const INDENT: &str = "               ";
@@ -78,13 +77,20 @@ const FIRST_CALLS: [(&str, &str); 2] = [
 ];
 
 fn next() -> String {
-    let mut text = "What to do next\n\nGuard a call of your own:\n".to_owned();
-    for (language, program) in FIRST_CALLS {
-        text += &format!("\n  {language}\n\n");
-        for line in program.lines().filter(|line| !line.is_empty()) {
-            text += &format!("    {line}\n");
-        }
-    }
-    text += "\nRun it under a budget, with no server:\n\n  cycles run --budget 5 -- python first_call.py\n";
-    text + &format!("\nOr share a server with your team:\n\n{START_HERE}")
+    let indented = |program: &str| -> String {
+        let lines = program.lines().filter(|line| !line.is_empty());
+        lines.flat_map(|line| ["    ", line, "\n"]).collect()
+    };
+    let call = |(language, program): &(&str, &str)| {
+        ["\n  ", language, "\n\n", &indented(program)].concat()
+    };
+    let calls: String = FIRST_CALLS.iter().map(call).collect();
+    [
+        "What to do next\n\nGuard a call of your own:\n",
+        &calls,
+        "\nRun it under a budget, with no server:\n\n  cycles run --budget 5 -- python first_call.py\n",
+        "\nOr share a server with your team:\n\n",
+        START_HERE,
+    ]
+    .concat()
 }
