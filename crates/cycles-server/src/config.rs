@@ -3,12 +3,13 @@
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cycles_engine::Engine;
 use cycles_protocol::{Authority, Clock, Control, Random, SystemClock, UniqueIds};
 
 use crate::listener::Tls;
-use crate::{AdminKey, AnswerCheck, Observer};
+use crate::{AdminKey, AnswerCheck, Observer, limits};
 
 /// What to serve, and where: on a free port of 127.0.0.1 unless told otherwise.
 #[derive(Debug, Clone)]
@@ -21,6 +22,7 @@ pub struct ServerConfig {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) sweep: Option<Engine>,
+    pub(crate) sweep_every: Duration,
     pub(crate) check: Option<Arc<dyn AnswerCheck>>,
     pub(crate) unanswered: Unanswered,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
@@ -63,6 +65,7 @@ impl ServerConfig {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(UniqueIds::new()),
             sweep: None,
+            sweep_every: limits::SWEEP_EVERY,
             check: None,
             unanswered: Unanswered::default(),
             observers: Vec::new(),
@@ -115,6 +118,13 @@ impl ServerConfig {
     #[must_use]
     pub fn sweep(mut self, engine: Engine) -> Self {
         self.sweep = Some(engine);
+        self
+    }
+
+    /// How long after one sweep the next one begins; 5 s unless set.
+    #[must_use]
+    pub const fn sweep_every(mut self, interval: Duration) -> Self {
+        self.sweep_every = interval;
         self
     }
 

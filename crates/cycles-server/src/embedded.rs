@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cycles_engine::Engine;
 use cycles_protocol::Clock;
@@ -14,7 +15,7 @@ use crate::decisions::Decisions;
 use crate::health::Health;
 use crate::listener::{self, until};
 use crate::observe::Observed;
-use crate::{AdminKey, AppState, Observer, ServerConfig, app, limits};
+use crate::{AdminKey, AppState, Observer, ServerConfig, app};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,7 @@ impl EmbeddedServer {
         let mut tasks: Vec<_> =
             [Some(listener), admin_listener].into_iter().flatten().map(serve).collect();
         if let Some(engine) = config.sweep {
-            tasks.push(Task::spawn(sweep(engine, config.clock, stopped)));
+            tasks.push(Task::spawn(sweep(engine, config.clock, config.sweep_every, stopped)));
         }
         Ok(Self { base_url, admin_url, stop, health, _tasks: tasks })
     }
@@ -142,9 +143,14 @@ impl Drop for Task {
     }
 }
 
-async fn sweep(engine: Engine, clock: Arc<dyn Clock>, mut stop: watch::Receiver<bool>) {
+async fn sweep(
+    engine: Engine,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
-        let next = clock.sleep_until(clock.monotonic() + limits::SWEEP_EVERY);
+        let next = clock.sleep_until(clock.monotonic() + every);
         if until(&mut stop, next).await.is_none() {
             return;
         }

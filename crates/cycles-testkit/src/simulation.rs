@@ -27,15 +27,19 @@ mod world;
 
 use std::sync::Arc;
 
-use cycles_engine::Engine;
-use cycles_protocol::Authority;
+use cycles_engine::{Engine, Seed};
+use cycles_protocol::{Authority, Clock, Random};
 
 pub use report::{Failure, Progress, Report};
+
+type Wrap = Box<dyn Fn(Engine) -> Arc<dyn Authority>>;
+type Open = Box<dyn FnMut(&Seed, Arc<dyn Clock>, Arc<dyn Random>) -> Result<Engine, String>>;
 
 /// A run that any machine repeats from its seed.
 pub struct Simulation {
     seed: u64,
-    wrap: Box<dyn FnOnce(Engine) -> Arc<dyn Authority>>,
+    wrap: Wrap,
+    open: Option<Open>,
 }
 
 impl std::fmt::Debug for Simulation {
@@ -48,14 +52,25 @@ impl Simulation {
     /// The run of this seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, wrap: Box::new(|engine| Arc::new(engine)) }
+        Self { seed, wrap: Box::new(|engine| Arc::new(engine)), open: None }
     }
 
     /// The same run with something in front of the engine, like a fault that
     /// the oracle should find.
     #[must_use]
-    pub fn behind(self, wrap: impl FnOnce(Engine) -> Arc<dyn Authority> + 'static) -> Self {
+    pub fn behind(self, wrap: impl Fn(Engine) -> Arc<dyn Authority> + 'static) -> Self {
         Self { wrap: Box::new(wrap), ..self }
+    }
+
+    /// The same run over an engine that something keeps. It ends and is opened
+    /// again now and then, and must not have forgotten anything: `open` makes it,
+    /// the first time and after every end.
+    #[must_use]
+    pub fn kept_by(
+        self,
+        open: impl FnMut(&Seed, Arc<dyn Clock>, Arc<dyn Random>) -> Result<Engine, String> + 'static,
+    ) -> Self {
+        Self { open: Some(Box::new(open)), ..self }
     }
 
     /// Runs `steps` commands, and tells `progress` about them now and then.
@@ -64,6 +79,6 @@ impl Simulation {
     /// The first answer or figure that differs from the oracle's, with all that
     /// it takes to repeat it.
     pub fn run(self, steps: u64, progress: impl FnMut(Progress)) -> Result<Report, Failure> {
-        run::run(self.seed, steps, self.wrap, progress)
+        run::run(self, steps, progress)
     }
 }

@@ -77,6 +77,11 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
+    /// How often expired reservations are looked for where nobody asks, in
+    /// milliseconds. Whoever asks about a budget sees them expire on time anyway.
+    #[arg(long, value_name = "MS", env = "CYCLES_EXPIRY_INTERVAL_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    expiry_interval_ms: u64,
+
     /// How long to go on serving after SIGTERM while readiness says no, so that
     /// load balancers can turn elsewhere.
     #[arg(long, value_name = "MS", default_value_t = 0)]
@@ -179,6 +184,7 @@ impl Serve {
         let admin_listen = self.admin_listen.unwrap_or_else(|| AdminListen::beside(self.listen));
         let mut config = ServerConfig::over_engine(admin_key, &engine)
             .decisions()
+            .sweep_every(Duration::from_millis(self.expiry_interval_ms))
             .listen(self.listen)
             .admin_listen(admin_listen.address());
         if self.metrics {

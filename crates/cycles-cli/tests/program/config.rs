@@ -17,10 +17,12 @@ ca_file: /from/file.pem
 read_timeout_ms: 700
 serve:
   listen: 127.0.0.1:0
+  expiry_interval_ms: 700
 ";
     let file = file("config.yaml", text);
     let mut command = cycles(&["config", "--json", "--base-url", "http://flag:1"]);
     command.env("CYCLES_CONFIG", &file).env("CYCLES_BASE_URL", "http://env:1");
+    command.env("CYCLES_EXPIRY_INTERVAL_MS", "900");
     command.env("CYCLES_CA_FILE", "/from/env.pem").env("CYCLES_ADMIN_API_KEY", "secret-in-env");
     let (code, stdout, stderr) = ended(&mut command).await;
     assert_eq!(code, Some(0), "{stderr}");
@@ -33,6 +35,7 @@ serve:
         ("admin_key", "(set)", "environment"),
         ("serve.listen", "127.0.0.1:0", "file"),
         ("serve.store", "memory", "default"),
+        ("serve.expiry_interval_ms", "900", "environment"),
     ] {
         let found = row(&rows, key);
         assert_eq!((&found["value"], &found["origin"]), (&value.into(), &origin.into()), "{key}");
@@ -64,6 +67,7 @@ async fn wrong_files_and_keys_are_named() {
         ("inner.yaml", "serve: {lisen: x}\n", "serve.lisen"),
         ("broken.yaml", "serve: {\n", "line"),
         ("value.yaml", "serve: {listen: nowhere}\n", "nowhere"),
+        ("often.yaml", "serve: {expiry_interval_ms: 1}\n", "expiry-interval-ms"),
     ] {
         let path = file(&format!("config-{name}"), text);
         let (code, _, stderr) = ended(cycles(&["serve"]).env("CYCLES_CONFIG", &path)).await;

@@ -1,6 +1,7 @@
 //! An engine over a directory: what survives, what is refused, what is found.
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod clock;
 mod damage;
 mod fixture;
 mod history;
@@ -8,4 +9,5 @@ mod inspection;
 mod listing;
 mod refusals;
 mod restart;
+mod simulation;
 mod tenants;

@@ -11,6 +11,7 @@ mod event;
 mod fund;
 mod ledger;
 mod listing;
+mod period;
 mod replay;
 mod reservation;
 mod reserve;
@@ -67,7 +68,8 @@ struct Tenant {
 }
 
 impl Oracle {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(world: &World, now: i64) -> Self {
+        let budget = |plan| Budget::from_plan(plan, now);
         let tenants = world.tenants.iter().map(|plan| Tenant {
             id: plan.id.to_owned(),
             rule: plan.rule,
@@ -77,7 +79,7 @@ impl Oracle {
             ttl_ms_default: plan.ttl_ms_default.unwrap_or(60_000),
             ttl_ms_max: plan.ttl_ms_max.unwrap_or(3_600_000),
             extensions_max: plan.extensions_max.unwrap_or(10),
-            budgets: plan.budgets.iter().map(Budget::from_plan).collect(),
+            budgets: plan.budgets.iter().map(budget).collect(),
             open: BTreeSet::new(),
             ended: VecDeque::new(),
             by_key: HashMap::new(),
@@ -117,7 +119,7 @@ impl Oracle {
         ruling.unwrap_or_else(|refusal| refusal)
     }
 
-    /// Ends what is due and forgets what is past its retention: exact to the
+    /// Begins periods, ends what is due and forgets what is past its retention: exact to the
     /// clock for whoever asks about this tenant.
     ///
     /// Only the retention depends on when somebody looked first: it counts from
@@ -126,6 +128,7 @@ impl Oracle {
         const RETENTION_MS: i64 = 30 * 24 * 60 * 60 * 1_000;
         let Self { tenants, records, by_id, .. } = self;
         let tenant = &mut tenants[tenant];
+        tenant.budgets.iter_mut().for_each(|budget| budget.roll(now));
         let due: Vec<Serial> =
             tenant.open.iter().copied().filter(|serial| records[serial].is_over(now)).collect();
         for serial in &due {
@@ -182,6 +185,12 @@ impl Oracle {
 
     pub(super) fn rule(&self, tenant: usize) -> Rule {
         self.tenants[tenant].rule
+    }
+
+    /// When the first period after `now` begins, of any budget.
+    pub(super) fn next_period(&self, now: i64) -> Option<i64> {
+        let budgets = self.tenants.iter().flat_map(|tenant| &tenant.budgets);
+        budgets.filter_map(Budget::next_period).filter(|begins| *begins > now).min()
     }
 
     /// How many reservations hold, as of the last look.

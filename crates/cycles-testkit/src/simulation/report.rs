@@ -50,6 +50,8 @@ pub struct Failure {
     pub seed: u64,
     /// The run's length.
     pub steps: u64,
+    /// Whether the engine was kept, and ended now and then.
+    pub is_kept: bool,
     /// The command at which it showed, counted from 1.
     pub step: u64,
     /// What is wrong.
@@ -71,7 +73,11 @@ impl fmt::Display for Failure {
         }
         writeln!(f, "\nexpected: {}", self.expected)?;
         writeln!(f, "seen:     {}", self.seen)?;
-        write!(f, "\nreplay: cargo xtask simulate --seed {} --steps {}", self.seed, self.steps)
+        let Self { seed, steps, .. } = self;
+        if self.is_kept {
+            return write!(f, "\nreplay: Simulation::new({seed}).kept_by(…).run({steps}, …)");
+        }
+        write!(f, "\nreplay: cargo xtask simulate --seed {seed} --steps {steps}")
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
-use std::sync::Arc;
 
-use cycles_engine::Engine;
-use cycles_protocol::{Authority, ListReservationsParams, Subject};
+use cycles_protocol::{ListReservationsParams, Subject};
 use sha2::{Digest, Sha256};
 
 use super::answer::Answer;
@@ -15,7 +13,7 @@ use super::oracle::Oracle;
 use super::plant::Plant;
 use super::traffic::Traffic;
 use super::world::World;
-use super::{Failure, Progress, Report, invariants};
+use super::{Failure, Progress, Report, Simulation, invariants};
 
 /// How many commands a failure shows.
 const SHOWN: usize = 20;
@@ -24,6 +22,8 @@ const SHOWN: usize = 20;
 const AUDIT_EVERY: u64 = 1_000;
 /// After how many commands somebody is told.
 const PROGRESS_EVERY: u64 = 1_000;
+/// How often an engine that is kept ends.
+const ENDS_IN_TEN_THOUSAND: u32 = 30;
 /// Longer than any lease, its grace and its extensions.
 const LONG_MS: i64 = 20 * 24 * 60 * 60 * 1_000;
 
@@ -46,20 +46,24 @@ struct Run {
 }
 
 pub(super) fn run(
-    seed: u64,
+    simulation: Simulation,
     steps: u64,
-    wrap: impl FnOnce(Engine) -> Arc<dyn Authority>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, Failure> {
+    let seed = simulation.seed;
     let mut dice = Dice::new(seed);
     let world = World::new(&mut dice);
-    let plant = Plant::new(seed, &world, wrap).map_err(|error| Failure {
+    // Apart from the others, so that a run is the same with and without ends.
+    let mut ends = Dice::new(seed ^ 0xE4D5);
+    let is_kept = simulation.open.is_some();
+    let plant = Plant::new(simulation, &world).map_err(|seen| Failure {
         seed,
         steps,
+        is_kept,
         step: 0,
         what: "the world cannot be built".to_owned(),
         expected: "an engine".to_owned(),
-        seen: error.to_string(),
+        seen,
         history: Vec::new(),
     })?;
     let mut traffic = Traffic::new(dice, &world);
@@ -68,8 +72,8 @@ pub(super) fn run(
         seed,
         steps,
         step: 0,
+        oracle: Oracle::new(&world, plant.now()),
         plant,
-        oracle: Oracle::new(&world),
         digest: Sha256::new(),
         answers: BTreeMap::new(),
         shown: VecDeque::new(),
@@ -78,6 +82,9 @@ pub(super) fn run(
         let next = traffic.next(run.step, run.plant.now(), &run.oracle);
         run.plant.advance(next.advance_ms);
         run.step += 1;
+        if is_kept && ends.in_ten_thousand(ENDS_IN_TEN_THOUSAND) {
+            run.restart().map_err(|difference| run.fail(difference))?;
+        }
         let answer = run.ask(&next.command).map_err(|difference| run.fail(difference))?;
         traffic.observe(run.step, run.plant.now(), next, &answer);
         if run.step.is_multiple_of(AUDIT_EVERY) {
@@ -98,6 +105,13 @@ pub(super) fn run(
 }
 
 impl Run {
+    /// The engine ends, and the next one knows all that it knew.
+    fn restart(&mut self) -> Result<(), Difference> {
+        self.plant.restart().map_err(|why| broken(format!("it does not start again: {why}")))?;
+        *self.answers.entry(("restart", "OK".to_owned())).or_default() += 1;
+        self.audit()
+    }
+
     /// One command, and everything that must hold right after it.
     fn ask(&mut self, command: &Command) -> Result<Answer, Difference> {
         let now = self.plant.now();
@@ -226,6 +240,7 @@ impl Run {
         Failure {
             seed: self.seed,
             steps: self.steps,
+            is_kept: self.plant.is_kept(),
             step: self.step,
             what: difference.what,
             expected: difference.expected,

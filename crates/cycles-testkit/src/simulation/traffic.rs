@@ -71,7 +71,7 @@ impl Traffic {
     /// What happens next.
     pub(super) fn next(&mut self, step: u64, now: i64, oracle: &Oracle) -> Step {
         if let Some((client, command)) = self.network.due(step) {
-            return Step { advance_ms: self.passing(now), command, client };
+            return Step { advance_ms: self.passing(now, oracle), command, client };
         }
         // What was asked long ago comes once more, just before or after the
         // moment at which its answer is forgotten.
@@ -92,7 +92,7 @@ impl Traffic {
                 let delay = self.dice.between(1..=60);
                 self.network.send(step, delay, client, command.clone());
             }
-            return Step { advance_ms: self.passing(now), command, client };
+            return Step { advance_ms: self.passing(now, oracle), command, client };
         }
     }
 

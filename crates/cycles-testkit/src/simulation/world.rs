@@ -1,7 +1,7 @@
 //! Where a run takes place: tenants, keys and budgets, all from the seed.
 
 use cycles_engine::{Seed, SeedError};
-use cycles_protocol::control::{BudgetStatus, TenantStatus};
+use cycles_protocol::control::{BudgetStatus, RolloverPolicy, TenantStatus};
 use cycles_protocol::scope::Level;
 use cycles_protocol::{CommitOveragePolicy, Permission, Subject, Unit};
 use serde_json::{Value, json};
@@ -54,6 +54,15 @@ pub(super) struct BudgetPlan {
     pub(super) is_over_limit: bool,
     pub(super) status: BudgetStatus,
     pub(super) overage_policy: Option<CommitOveragePolicy>,
+    pub(super) period: Option<PeriodPlan>,
+}
+
+/// How often a budget starts anew.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PeriodPlan {
+    /// From midnight to midnight, UTC, or so many milliseconds from the start.
+    pub(super) length_ms: Option<i64>,
+    pub(super) rollover: RolloverPolicy,
 }
 
 /// A key.
@@ -162,6 +171,7 @@ impl BudgetPlan {
             is_over_limit: false,
             status: BudgetStatus::Active,
             overage_policy: None,
+            period: None,
         };
         match rule {
             Rule::Only(policy) => plan.overage_policy = dice.percent(20).then_some(policy),
@@ -176,6 +186,9 @@ impl BudgetPlan {
                     })
                     .unwrap_or(0);
                 plan.is_over_limit = dice.percent(5);
+                // A new period may leave holds that it does not cover, which the
+                // invariants of a single policy do not expect.
+                plan.period = dice.maybe(40, PeriodPlan::new);
                 // A root that is closed would leave a tenant without work.
                 let is_root = !plan.scope.contains('/');
                 plan.status = match dice.below(20) {
@@ -199,6 +212,24 @@ impl BudgetPlan {
             "is_over_limit": self.is_over_limit,
             "status": self.status,
             "commit_overage_policy": self.overage_policy,
+            "period": self.period.map(PeriodPlan::seed),
+        }))
+    }
+}
+
+impl PeriodPlan {
+    fn new(dice: &mut Dice) -> Self {
+        use RolloverPolicy::{CapAtAllocated, CarryForward, None};
+        let length_ms = dice.maybe(50, |dice| dice.between(3_600_000..=40_000_000));
+        Self { length_ms, rollover: dice.one_of([None, CarryForward, CapAtAllocated]) }
+    }
+
+    fn seed(self) -> Value {
+        let every = if self.length_ms.is_some() { "ROLLING" } else { "DAY" };
+        without_nulls(json!({
+            "every": every,
+            "length_ms": self.length_ms,
+            "rollover_policy": self.rollover,
         }))
     }
 }

@@ -77,6 +77,12 @@ impl Oracle {
         let model = &mut self.tenants[tenant].budgets[index];
         model.enter(entry);
         model.is_over_limit = sums.debt > model.overdraft_limit;
+        if let (Some(period), Entry::Reset { .. } | Entry::ResetSpent { .. }) =
+            (&mut model.period, entry)
+        {
+            // What is set anew is granted from then on; the rest is for this period.
+            period.granted = sums.allocated;
+        }
         let unsigned = |sum| Amount::new(budget.unit, super::ledger::narrow(sum));
         let signed = |sum| SignedAmount::new(budget.unit, super::ledger::narrow(sum));
         let answer = Answer::Fund(Box::new(BudgetFundingResponse {
@@ -126,7 +132,7 @@ impl Oracle {
         if budgets.iter().any(|known| known.scope == request.scope && known.unit == request.unit) {
             return Err(no(ErrorCode::DuplicateResource));
         }
-        budgets.push(Budget::from_plan(&BudgetPlan {
+        let plan = BudgetPlan {
             scope: request.scope.clone(),
             unit: request.unit,
             allocated: request.allocated.amount,
@@ -136,7 +142,9 @@ impl Oracle {
             is_over_limit: false,
             status: BudgetStatus::Active,
             overage_policy: request.commit_overage_policy,
-        }));
+            period: None,
+        };
+        budgets.push(Budget::from_plan(&plan, now));
         let index = budgets.len() - 1;
         Ok(Answer::Budget(self.figures_of(tenant, index)))
     }

@@ -4,6 +4,7 @@ use cycles_protocol::control::BudgetStatus;
 use cycles_protocol::scope::Level;
 use cycles_protocol::{Amount, Balance, CommitOveragePolicy, SignedAmount, Subject, Unit};
 
+use super::period::Period;
 use super::{Oracle, Tenant};
 use crate::simulation::answer::Figures;
 use crate::simulation::world::BudgetPlan;
@@ -28,6 +29,7 @@ pub(super) struct Budget {
     pub(super) overage_policy: Option<CommitOveragePolicy>,
     pub(super) status: BudgetStatus,
     pub(super) is_over_limit: bool,
+    pub(super) period: Option<Period>,
     /// Before the first entry; nothing is held in it.
     opening: Sums,
     history: Vec<Entry>,
@@ -79,7 +81,9 @@ impl Sums {
 }
 
 impl Budget {
-    pub(super) fn from_plan(plan: &BudgetPlan) -> Self {
+    /// The budget that is made at `now`.
+    pub(super) fn from_plan(plan: &BudgetPlan, now: i64) -> Self {
+        let period = |plan_of| Period::from_plan(plan_of, plan.allocated.into(), now);
         Self {
             scope: plan.scope.clone(),
             unit: plan.unit,
@@ -87,6 +91,7 @@ impl Budget {
             overage_policy: plan.overage_policy,
             status: plan.status,
             is_over_limit: plan.is_over_limit,
+            period: plan.period.map(period),
             opening: Sums {
                 allocated: plan.allocated.into(),
                 spent: plan.spent.into(),
@@ -102,7 +107,7 @@ impl Budget {
     }
 
     /// The sums with `reserved` held.
-    fn sums(&self, reserved: i128) -> Sums {
+    pub(super) fn sums(&self, reserved: i128) -> Sums {
         let sums = self.history.iter().fold(self.opening, |sums, entry| sums.after(*entry));
         Sums { reserved, ..sums }
     }
