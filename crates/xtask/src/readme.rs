@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::repo::Repo;
 
 /// The pages that show code.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "bindings/go/README.md",
     "bindings/kotlin/README.md",
