@@ -64,9 +64,9 @@ export class CyclesContext {
     return (context && context.#parent()) ?? undefined;
   }
 
-  /** @internal */
-  static settle(context: CyclesContext, envelope: Envelope<Encoded>): void {
-    context.#settlement = () => settlementFrom(envelope);
+  /** @internal `told` is asked once somebody wants to know. */
+  static settle(context: CyclesContext, told: () => Envelope<Encoded>): void {
+    context.#settlement = () => settlementFrom(told());
   }
 
   /** @internal */

@@ -45,8 +45,9 @@ export interface NativeGuard {
   cancels(): boolean;
   lost(abort: NativeAbort): Answer<ErrorReport>;
   abandon(): Answer<null>;
-  commit(outcome: Encoded): Answer<Encoded>;
-  release(reason: JsonValue): Answer<Encoded>;
+  commit(outcome: Encoded): Answer<null>;
+  release(reason: JsonValue): Answer<null>;
+  settlement(): Envelope<Encoded>;
 }
 
 export interface NativeStream {
@@ -103,6 +104,11 @@ export interface NativeModule {
   panicForTest(): Envelope<null>;
   panicForTestAsync(): Promise<Envelope<null>>;
   echoForTest(document: JsonValue): Envelope<JsonValue>;
+}
+
+/** How a guard that was told to settle stands, for whoever asks. */
+export function settlementOf(guard: NativeGuard, answer: Envelope<null>): () => Envelope<Encoded> {
+  return () => ('error' in answer ? answer : guard.settlement());
 }
 
 /** The value of an answer, or the typed error in its place. */

@@ -114,6 +114,19 @@ function request<A extends unknown[]>(options: ReserveOptions<A> & { dryRun?: bo
   });
 }
 
+/** What makes the request of each call. Options that are all plain values make one, which serves every call. */
+export function requests<A extends unknown[]>(
+  options: ReserveOptions<A> & { dryRun?: boolean | undefined },
+): (args: A) => Encoded | Promise<Encoded> {
+  if (!EVALUATED.every((name) => isPlainValue(options[name]))) return (args) => guardRequest(options, args);
+  let fixed: Encoded | undefined;
+  return () => (fixed ??= request(options, options as unknown as Values));
+}
+
+function isPlainValue(option: unknown): boolean {
+  return option === null || (typeof option !== 'object' && typeof option !== 'function');
+}
+
 const EVALUATED = [...SUBJECT_FIELDS, 'estimate', 'actionKind', 'actionName', 'actionTags', 'metadata', 'idempotencyKey'] as const;
 
 /** Why not one `await` each: most are values, and every one costs a turn of the event loop's queue. */

@@ -10,8 +10,8 @@ import { watched } from './items.js';
 import type { Hold, ItemOf, Watchable, Watched } from './items.js';
 import type { Caps, CyclesMetrics, Decision, Integer, Metadata, Open } from './models.js';
 import { encodeReport } from './names.js';
-import { unwrap } from './native.js';
-import type { Envelope, NativeFlow, NativeGuard, NativeStream } from './native.js';
+import { settlementOf, unwrap } from './native.js';
+import type { Answer, Envelope, NativeFlow, NativeGuard, NativeStream } from './native.js';
 import { amount, guardRequest, refuseUnusable, signalOf } from './options.js';
 import type { ReserveOptions, WatchOptions } from './options.js';
 import type { StreamUsage } from './usage.js';
@@ -168,7 +168,8 @@ export class StreamReservation {
   async #settle(how: () => Envelope<Encoded> | Promise<Envelope<Encoded>>): Promise<void> {
     this.#reservationIds = this.reservationIds;
     this.#finalized = true;
-    CyclesContext.settle(this.context, await how());
+    const envelope = await how();
+    CyclesContext.settle(this.context, () => envelope);
   }
 
   #used(): Encoded {
@@ -202,10 +203,10 @@ export class CallHold implements Hold {
     return this.#settle(() => this.guard.release(reason ?? null));
   }
 
-  async #settle(how: () => Envelope<Encoded> | Promise<Envelope<Encoded>>): Promise<void> {
+  async #settle(how: () => Answer<null>): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
-    CyclesContext.settle(this.context, await how());
+    CyclesContext.settle(this.context, settlementOf(this.guard, await how()));
   }
 }
 

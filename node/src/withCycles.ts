@@ -12,9 +12,9 @@ import { CyclesValidationError, errorFromReport } from './errors.js';
 import { dryRunResultFromWire } from './mappers.js';
 import type { DryRunResult, Integer } from './models.js';
 import { encodeReport } from './names.js';
-import { native, unwrap } from './native.js';
+import { native, settlementOf, unwrap } from './native.js';
 import type { Answer, NativeAbort, NativeGuard } from './native.js';
-import { amount, guardRequest, refuseUnusable, signalOf } from './options.js';
+import { amount, refuseUnusable, requests, signalOf } from './options.js';
 import type { ReserveOptions, WatchOptions } from './options.js';
 import { GuardedItems, isStreamLike, watched } from './items.js';
 import { CallHold, StreamReservation, openStream } from './streams.js';
@@ -90,13 +90,14 @@ function guardedGenerator<A extends unknown[]>(
 
 function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, Awaited<R>>, fn: (...args: A) => R): unknown {
   const isWatched = options.cost !== undefined || options.onLimit !== undefined || options.extendBy !== undefined;
+  const requestOf = requests(options);
   return async function guarded(this: unknown, ...args: A): Promise<unknown> {
     if (isWatched) return watchedCall(await openStream(options, args), () => fn.apply(this, args));
     const client = clientOf(options.client);
     const signal = signalOf(options, args);
     // Why look before waiting: in process nothing is to be waited for, and every wait costs turns of the queue.
     // Why not `instanceof`: under jest the addon's promises are of another realm.
-    const request = guardRequest(options, args);
+    const request = requestOf(args);
     const begun = begin(client, types.isPromise(request) ? await request : request, signal);
     const guard = unwrap(types.isPromise(begun) ? await begun : begun);
     if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
@@ -110,14 +111,14 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
       try {
         result = await runInContext(context, body);
       } catch (error) {
-        CyclesContext.settle(context, await guard.release(null));
+        CyclesContext.settle(context, settlementOf(guard, await guard.release(null)));
         throw error;
       }
     }
     if (isStreamLike(result)) return watched(new CallHold(guard, context, options), result);
     const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
     const settled = commit(guard, context, options, actual);
-    CyclesContext.settle(context, types.isPromise(settled) ? await settled : settled);
+    CyclesContext.settle(context, settlementOf(guard, types.isPromise(settled) ? await settled : settled));
     return result;
   };
 }
@@ -160,7 +161,7 @@ async function runCancellable<R>(guard: NativeGuard, context: CyclesContext, bod
     return await Promise.race([runInContext(context, async () => body()), loss]);
   } catch (error) {
     if (lost) await guard.abandon();
-    else CyclesContext.settle(context, await guard.release(null));
+    else CyclesContext.settle(context, settlementOf(guard, await guard.release(null)));
     throw lost ?? error;
   } finally {
     abort.abort();
@@ -173,7 +174,7 @@ function commit<A extends unknown[], R>(
   context: CyclesContext,
   options: WithCyclesOptions<A, R>,
   actual: Integer | undefined,
-): Answer<Encoded> {
+): Answer<null> {
   const unknown = options.actual !== undefined && actual === undefined;
   const metadata = unknown ? { ...context.commitMetadata, actual_source: 'estimate' } : context.commitMetadata;
   const spent = { actual: actual === undefined ? undefined : amount(actual, options.unit) };

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use napi_derive::napi;
-use runcycles::document::{CommitDocument, Guard, Parent};
+use parking_lot::Mutex;
+use runcycles::document::{CommitDocument, Guard, Parent, SettlementDocument};
 use serde_json::Value;
 
 use crate::abort::{NativeAbort, unless_aborted};
 use crate::document::{Document, Json, Payload};
-use crate::envelope::{Answer, Envelope, Start, document, guarded};
+use crate::envelope::{Answer, Envelope, Failure, Start, document, guarded};
 
 /// A call or a stream, for the calls inside it.
 #[napi]
@@ -29,8 +30,15 @@ impl NativeParent {
 /// A hold. One that JavaScript forgets is released when it is collected.
 #[napi]
 pub(crate) struct NativeGuard {
-    guard: Arc<Guard>,
+    hold: Arc<Hold>,
     start: Start,
+}
+
+struct Hold {
+    guard: Guard,
+    /// How it was settled, for whoever asks: few do, and to write it out costs as much as to
+    /// settle.
+    settlement: Mutex<Option<SettlementDocument>>,
 }
 
 #[napi]
@@ -38,64 +46,79 @@ impl NativeGuard {
     /// What the guarded function may know of its reservation.
     #[napi]
     pub fn context(&self) -> Envelope<Payload> {
-        guarded(|| Ok(Payload::of(&self.guard.context())))
+        guarded(|| Ok(Payload::of(&self.hold.guard.context())))
     }
 
     /// This call, for those inside it; `null` once it has settled.
     #[napi]
     pub fn parent(&self) -> Option<NativeParent> {
-        self.guard.as_parent().map(NativeParent::new)
+        self.hold.guard.as_parent().map(NativeParent::new)
     }
 
     /// Whether the work is to be cancelled when its lease is lost; see `lost`.
     #[napi]
     pub fn cancels(&self) -> bool {
-        self.guard.cancels()
+        self.hold.guard.cancels()
     }
 
     /// Answers the error to throw when the lease is lost; ends by `abort` otherwise.
     #[napi]
     pub fn lost(&self, abort: &NativeAbort) -> Answer<Value> {
-        let (guard, registration) = (Arc::clone(&self.guard), abort.register());
+        let (hold, registration) = (Arc::clone(&self.hold), abort.register());
         Answer::of(Start::Elsewhere, async move {
-            unless_aborted(registration, async { document(&guard.lost().await) }).await
+            unless_aborted(registration, async { document(&hold.guard.lost().await) }).await
         })
     }
 
     /// Gives up work that was cancelled because its lease was lost.
     #[napi]
     pub fn abandon(&self) -> Answer<Value> {
-        let guard = Arc::clone(&self.guard);
+        let hold = Arc::clone(&self.hold);
         Answer::of(self.start, async move {
-            guard.abandon().await;
+            hold.guard.abandon().await;
             Ok(Value::Null)
         })
     }
 
-    /// Commits `{actual, metrics, metadata}`; the estimate where there is no actual.
+    /// Commits `{actual, metrics, metadata}`; the estimate where there is no actual. What came
+    /// of it is `settlement`.
     #[napi]
-    pub fn commit(&self, outcome: Json) -> Answer<Payload> {
+    pub fn commit(&self, outcome: Json) -> Answer<Value> {
         let outcome: CommitDocument = match outcome.read("commit") {
             Ok(outcome) => outcome,
             Err(failure) => return Answer::failed(failure),
         };
-        let guard = Arc::clone(&self.guard);
-        Answer::of(self.start, async move { Ok(Payload::of(&guard.commit(outcome).await)) })
+        let hold = Arc::clone(&self.hold);
+        Answer::of(self.start, async move {
+            let settled = hold.guard.commit(outcome).await;
+            *hold.settlement.lock() = Some(settled);
+            Ok(Value::Null)
+        })
     }
 
-    /// Gives everything back.
+    /// Gives everything back. What came of it is `settlement`.
     #[napi]
-    pub fn release(&self, reason: Document) -> Answer<Payload> {
-        let guard = Arc::clone(&self.guard);
+    pub fn release(&self, reason: Document) -> Answer<Value> {
+        let hold = Arc::clone(&self.hold);
         Answer::of(self.start, async move {
-            let reason = reason.into_text()?;
-            Ok(Payload::of(&guard.release(reason).await))
+            let settled = hold.guard.release(reason.into_text()?).await;
+            *hold.settlement.lock() = Some(settled);
+            Ok(Value::Null)
+        })
+    }
+
+    /// How it was settled, once it was.
+    #[napi]
+    pub fn settlement(&self) -> Envelope<Payload> {
+        guarded(|| match &*self.hold.settlement.lock() {
+            Some(settled) => Ok(Payload::of(settled)),
+            None => Err(Failure::validation("the guard is not settled yet")),
         })
     }
 }
 
 impl NativeGuard {
     pub(crate) fn new(guard: Guard, start: Start) -> Self {
-        Self { guard: Arc::new(guard), start }
+        Self { hold: Arc::new(Hold { guard, settlement: Mutex::default() }), start }
     }
 }

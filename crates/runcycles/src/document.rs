@@ -25,7 +25,7 @@ use crate::nested::Nested;
 pub use crate::nested::Parent;
 pub use config::ConfigDocument;
 pub use guard::{Guard, begin};
-pub use settlement::{CommitDocument, SettlementDocument};
+pub use settlement::{CommitDocument, SettlementAnswer, SettlementDocument};
 pub use stream::{FlowDocument, Stream, StreamOptionsDocument, UsageDocument, begin_stream};
 
 /// Reads a document that a package passed.

@@ -1,9 +1,11 @@
 //! What is booked and how that stands, as documents.
 
-use cycles_protocol::{Amount, CyclesMetrics, Error as Refusal, JsonMap};
+use cycles_protocol::{
+    Amount, CommitResponse, CyclesMetrics, Error as Refusal, EventCreateResponse, JsonMap,
+    ReleaseResponse,
+};
 use serde::{Deserialize, Serialize};
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::ErrorReport;
 use crate::settlement::Settlement;
@@ -62,10 +64,27 @@ pub struct SettlementDocument {
     /// `refused`, `already_settled` or `nothing_to_settle`.
     pub outcome: &'static str,
     /// The authority's answer.
-    pub response: Option<Box<RawValue>>,
+    pub response: Option<SettlementAnswer>,
     /// Why it is pending or was refused; where it is booked, that its lease was
     /// lost before, if the `heartbeat_policy` wants to hear of it.
     pub error: Option<ErrorReport>,
+}
+
+/// What the authority answered; written as it was.
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+pub enum SettlementAnswer {
+    /// Of a commit.
+    Commit(CommitResponse),
+    /// Nobody was asked: the outer call's hold pays.
+    Inherited {
+        /// What it pays.
+        charged: Amount,
+    },
+    /// Of a release.
+    Release(ReleaseResponse),
+    /// Of the event in a commit's place.
+    Event(EventCreateResponse),
 }
 
 impl SettlementDocument {
@@ -73,8 +92,8 @@ impl SettlementDocument {
         Self { outcome, response: None, error: None }
     }
 
-    fn answered(outcome: &'static str, response: &impl Serialize) -> Self {
-        Self { outcome, response: to_raw_value(response).ok(), error: None }
+    fn answered(outcome: &'static str, response: SettlementAnswer) -> Self {
+        Self { outcome, response: Some(response), error: None }
     }
 
     fn failed(outcome: &'static str, error: &Refusal) -> Self {
@@ -85,13 +104,17 @@ impl SettlementDocument {
 impl From<Settlement> for SettlementDocument {
     fn from(settlement: Settlement) -> Self {
         match settlement {
-            Settlement::Committed(response) => Self::answered("committed", &response),
-            Settlement::Inherited(charged) => {
-                Self::answered("inherited", &json!({ "charged": charged }))
+            Settlement::Committed(response) => {
+                Self::answered("committed", SettlementAnswer::Commit(response))
             }
-            Settlement::Released(response) => Self::answered("released", &response),
+            Settlement::Inherited(charged) => {
+                Self::answered("inherited", SettlementAnswer::Inherited { charged })
+            }
+            Settlement::Released(response) => {
+                Self::answered("released", SettlementAnswer::Release(response))
+            }
             Settlement::RecoveredViaEvent(response) => {
-                Self::answered("recovered_via_event", &response)
+                Self::answered("recovered_via_event", SettlementAnswer::Event(response))
             }
             Settlement::Queued => Self::new("queued"),
             Settlement::Pending(error) => Self::failed("pending", &error),

@@ -32,7 +32,7 @@ pub(crate) fn run(repo: &Repo, languages: &[Language]) -> Result<bool> {
 pub(crate) fn count(repo: &Repo) -> Result<(Count, bool)> {
     let mut total = (Count::default(), true);
     for language in Language::present(&[])? {
-        if language != Language::Rust && has_program(repo, language) {
+        if language != Language::Rust {
             let (count, success) = of(repo, language)?;
             total = (total.0.plus(count), total.1 && success);
         }
@@ -44,7 +44,8 @@ fn of(repo: &Repo, language: Language) -> Result<(Count, bool)> {
     let mut command = cargo_in(repo, "test");
     command.args(build::EVERYTHING).args(["--test", KILLED, "--no-fail-fast"]);
     if language != Language::Rust {
-        ensure!(has_program(repo, language), "examples/{FOLDER}/{language} is missing");
+        let folder = repo.path(format!("examples/{FOLDER}/{language}"));
+        ensure!(folder.is_dir(), "{} is missing", folder.display());
         build::package(repo, language)?;
         let spender = build::program(repo, FOLDER, FILE, language)?;
         command.env("CYCLES_SPENDER", serde_json::to_string(&words(&spender))?);
@@ -52,10 +53,6 @@ fn of(repo: &Repo, language: Language) -> Result<(Count, bool)> {
     }
     let finished = run_and_keep(&mut command)?;
     Ok((count::cargo(&finished.stdout), finished.success))
-}
-
-fn has_program(repo: &Repo, language: Language) -> bool {
-    repo.path(format!("examples/{FOLDER}/{language}")).is_dir()
 }
 
 /// The program and its arguments.
