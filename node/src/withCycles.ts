@@ -40,9 +40,10 @@ export type Guarded<R> = R extends AsyncGenerator<infer T, infer TReturn> | Gene
 /**
  * Wraps `fn` so that every call first reserves its estimate, then runs, then commits its actual.
  *
- * A denial throws the typed error and `fn` never runs. An error that `fn` throws releases the
- * reservation and is thrown on, the same object. While `fn` runs its reservation is kept alive.
- * The result of `fn` is returned whatever the settlement's outcome (see {@link CyclesContext.settlement}).
+ * A denial throws the typed error and `fn` never runs. An error that `fn` throws releases the reservation and is
+ * thrown on, the same object. While `fn` runs its reservation is kept alive. The result of `fn` is returned whatever
+ * the settlement's outcome (see {@link CyclesContext.settlement}). Options that are functions are asked at every
+ * call; change no others afterwards.
  *
  * A generator function, async or not, becomes one that reserves before its first item and settles at its end,
  * however it ends; `getCyclesContext().usage` counts what it uses. A `ReadableStream`, a Node stream or an
