@@ -303,8 +303,7 @@ mod document {
         assert_eq!(context["reservation_ids"].as_array().unwrap().len(), 1);
         assert_eq!(stream.proceed(usage(json!({"tokens_output": 100}))).await.flow, "cut");
         let settled = stream.finish(usage(json!({"tokens_output": 100, "cost": 70}))).await;
-        let response: serde_json::Value =
-            serde_json::from_str(settled.response.unwrap().get()).unwrap();
+        let response: serde_json::Value = serde_json::to_value(settled.response.unwrap()).unwrap();
         assert_eq!(response["charged"]["amount"], 70, "a cost function wins");
         assert_eq!(stream.abort(usage(json!({})), None).await.outcome, "already_settled");
         assert!(stream.as_parent().is_none());
