@@ -9,7 +9,12 @@ from runcycles import CyclesClient, CyclesConfig, cycles, get_cycles_context
 base_url, api_key, journal_dir, calls = sys.argv[1:]
 client = CyclesClient(
     CyclesConfig(
-        base_url=base_url, api_key=api_key, tenant="acme", journal_dir=journal_dir, on_unreachable="allow", read_timeout=60
+        base_url=base_url,
+        api_key=api_key,
+        tenant="acme",
+        journal_dir=journal_dir,
+        on_unreachable="allow",
+        read_timeout=60,
     )
 )
 
@@ -28,5 +33,8 @@ for _ in range(1 if calls == "endless" else int(calls)):
 left = client.flush(60)
 journal = client.journal_stats()
 assert journal is not None
-print(json.dumps({"left": left, "journal": {"quarantined": journal.quarantined, "lost": journal.lost}}), flush=True)
+print(
+    json.dumps({"left": left, "journal": {"quarantined": journal.quarantined, "lost": journal.lost}}),
+    flush=True,
+)
 sys.stdin.read()

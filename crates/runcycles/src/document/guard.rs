@@ -179,7 +179,7 @@ impl Guard {
     pub async fn commit(&self, document: CommitDocument) -> SettlementDocument {
         let guard = match self.take() {
             Ok(guard) => guard,
-            Err(settled) => return settled,
+            Err(outcome) => return SettlementDocument::new(outcome),
         };
         let unreadable = matches!(document.actual, Member::Unreadable);
         let request = CommitRequest::builder()
@@ -208,22 +208,21 @@ impl Guard {
     pub async fn release(&self, reason: Option<String>) -> SettlementDocument {
         match self.take() {
             Ok(guard) => guard.give_back(reason).await.into(),
-            Err(settled) => settled,
+            Err(outcome) => SettlementDocument::new(outcome),
         }
     }
 
-    fn take(&self) -> Result<ReservationGuard, SettlementDocument> {
+    /// The hold to settle, or the outcome where there is none.
+    fn take(&self) -> Result<ReservationGuard, &'static str> {
         let mut state = self.state.lock();
         match std::mem::replace(&mut *state, State::Settled) {
-            State::Live(guard) if guard.is_forked_copy() => {
-                Err(SettlementDocument::new("nothing_to_settle"))
-            }
+            State::Live(guard) if guard.is_forked_copy() => Err("nothing_to_settle"),
             State::Live(guard) => Ok(*guard),
             State::DryRun => {
                 *state = State::DryRun;
-                Err(SettlementDocument::new("nothing_to_settle"))
+                Err("nothing_to_settle")
             }
-            State::Settled => Err(SettlementDocument::new("already_settled")),
+            State::Settled => Err("already_settled"),
         }
     }
 }
