@@ -29,6 +29,11 @@ export interface NativeFlow {
 /** An answer that may be there at once: an authority in process has it before a promise would. */
 export type Answer<T> = Envelope<T> | Promise<Envelope<T>>;
 
+/** Whether an answer is yet to come. Why not `instanceof`: under jest the addon's promises are of another realm. */
+export function isPending<T>(answer: Answer<T>): answer is Promise<Envelope<T>> {
+  return 'then' in answer;
+}
+
 /** A call or a stream, for the calls inside it. */
 export interface NativeParent {
   readonly _parent: never;

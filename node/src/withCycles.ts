@@ -12,7 +12,7 @@ import { CyclesValidationError, errorFromReport } from './errors.js';
 import { dryRunResultFromWire } from './mappers.js';
 import type { DryRunResult, Integer } from './models.js';
 import { encodeReport } from './names.js';
-import { native, settlementOf, unwrap } from './native.js';
+import { isPending, native, settlementOf, unwrap } from './native.js';
 import type { Answer, NativeAbort, NativeGuard } from './native.js';
 import { amount, refuseUnusable, requests, signalOf } from './options.js';
 import type { ReserveOptions, WatchOptions } from './options.js';
@@ -97,16 +97,15 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     const client = clientOf(options.client);
     const signal = signalOf(options, args);
     // Why look before waiting: in process nothing is to be waited for, and every wait costs turns of the queue.
-    // Why not `instanceof`: under jest the addon's promises are of another realm.
     const request = requestOf(args);
-    const begun = begin(client, types.isPromise(request) ? await request : request, signal);
-    const guard = unwrap(types.isPromise(begun) ? await begun : begun);
+    const begun = begin(client, typeof request === 'string' ? request : await request, signal);
+    const guard = unwrap(isPending(begun) ? await begun : begun);
     if (options.dryRun) return dryRunResultFromWire(decode(unwrap(guard.context()))['response'] as WireDocument);
 
     const context = new CyclesContext(guard, signal, () => guard.parent());
     const body = (): R => fn.apply(this, args);
     let result: Awaited<R>;
-    if (guard.cancels()) {
+    if (client.config.heartbeatPolicy === 'cancel' && guard.cancels()) {
       result = await runCancellable(guard, context, body);
     } else {
       try {
@@ -119,7 +118,7 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     if (isStreamLike(result)) return watched(new CallHold(guard, context, options), result);
     const actual = options.actual === undefined ? undefined : await actualOf(options.actual, result);
     const settled = commit(guard, context, options, actual);
-    CyclesContext.settle(context, settlementOf(guard, types.isPromise(settled) ? await settled : settled));
+    CyclesContext.settle(context, settlementOf(guard, isPending(settled) ? await settled : settled));
     return result;
   };
 }
