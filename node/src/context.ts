@@ -38,7 +38,7 @@ const MEMBERS = [
 /** The reservation that the running guarded function spends from. */
 export class CyclesContext {
   readonly #hold: NativeGuard | NativeStream;
-  readonly #parent: () => NativeParent | null;
+  readonly #parent: (context: CyclesContext) => NativeParent | null;
   readonly #caller: Signal | undefined;
   #controller: AbortController | undefined;
   #signal: AbortSignal | undefined;
@@ -55,13 +55,13 @@ export class CyclesContext {
   /** @internal */
   constructor(hold: NativeGuard | NativeStream, signal: Signal | undefined, parent: (context: CyclesContext) => NativeParent | null) {
     this.#hold = hold;
-    this.#parent = () => parent(this);
+    this.#parent = parent;
     this.#caller = signal;
   }
 
   /** @internal */
   static parentOf(context: CyclesContext | undefined): NativeParent | undefined {
-    return (context && context.#parent()) ?? undefined;
+    return (context && context.#parent(context)) ?? undefined;
   }
 
   /** @internal `told` is asked once somebody wants to know. */

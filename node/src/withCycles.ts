@@ -177,7 +177,7 @@ function commit<A extends unknown[], R>(
 ): Answer<null> {
   const unknown = options.actual !== undefined && actual === undefined;
   const metadata = unknown ? { ...context.commitMetadata, actual_source: 'estimate' } : context.commitMetadata;
-  const spent = { actual: actual === undefined ? undefined : amount(actual, options.unit) };
+  const spent = actual === undefined ? {} : { actual: amount(actual, options.unit) };
   if (context.metrics === undefined && metadata === undefined) return guard.commit(encodeCopy(spent));
   return guard.commit(encodeReport(spent, { metrics: context.metrics, metadata }));
 }
