@@ -105,7 +105,7 @@ function guardedFunction<A extends unknown[], R>(options: WithCyclesOptions<A, A
     const context = new CyclesContext(guard, signal, () => guard.parent());
     const body = (): R => fn.apply(this, args);
     let result: Awaited<R>;
-    if (client.config.heartbeatPolicy === 'cancel' && guard.cancels()) {
+    if (guard.cancels()) {
       result = await runCancellable(guard, context, body);
     } else {
       try {
