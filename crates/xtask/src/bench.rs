@@ -6,11 +6,13 @@ mod node;
 mod python;
 mod settlement;
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde_json::Value;
 
-use crate::build;
+use crate::build::{self, jdk, kotlin};
 use crate::language::Language;
 use crate::repo::{PROFILE, Repo};
 use crate::run::run_and_keep;
@@ -126,6 +128,9 @@ fn guarded_calls(
             build::package(repo, language)?;
             let program = build::program(repo, "bench", "bench", language)?;
             programs.push((language.name(), program));
+            if language == Language::Kotlin {
+                programs.extend(kotlin_on_ffm(repo)?);
+            }
         }
     }
     // The compiler is Go's too.
@@ -153,16 +158,27 @@ fn guarded_calls(
     Ok(())
 }
 
+/// The same program in a JVM where the package has another way into its library.
+fn kotlin_on_ffm(repo: &Repo) -> Result<Option<(&'static str, Command)>> {
+    const NAME: &str = "kotlin, FFM";
+    let Some(home) = jdk::with_ffm() else {
+        println!("SKIP {NAME}: {}", jdk::MISSING);
+        return Ok(None);
+    };
+    let program = kotlin::start_on(&jdk::java(home), repo, "examples/bench/kotlin")?;
+    Ok(Some((NAME, program)))
+}
+
 fn print(rows: &[Row]) {
     println!(
-        "{:8}  {:13}  {:>9}  {:>9}  {:>7}",
+        "{:11}  {:13}  {:>9}  {:>9}  {:>7}",
         "language", "authority", "p50 µs", "p99 µs", "× Rust"
     );
     for row in rows {
         let rust = rows.iter().find(|other| other.language == RUST && other.mode == row.mode);
         let ratio = rust.map_or("-".to_owned(), |rust| format!("{:.1}", row.p50 / rust.p50));
         println!(
-            "{:8}  {:13}  {:9.1}  {:9.1}  {ratio:>7}",
+            "{:11}  {:13}  {:9.1}  {:9.1}  {ratio:>7}",
             row.language, row.mode, row.p50, row.p99
         );
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod c;
 pub(crate) mod go;
+pub(crate) mod jdk;
 pub(crate) mod kotlin;
 pub(crate) mod node;
 pub(crate) mod python;

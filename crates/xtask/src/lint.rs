@@ -120,7 +120,7 @@ fn tsc(repo: &Repo) -> Result<()> {
 fn compile_kotlin(repo: &Repo) -> Result<()> {
     build::workspace(repo)?;
     kotlin::generate(repo)?;
-    run_command(kotlin::maven(repo, "bindings/kotlin").args(["-q", "compile"]))
+    run_command(kotlin::package(repo).args(["-q", "compile"]))
 }
 
 fn vet_go(repo: &Repo) -> Result<()> {

@@ -3,6 +3,7 @@
 mod compat;
 mod docs;
 pub(crate) mod examples;
+mod kotlin;
 mod package;
 mod spring;
 mod swift;
@@ -12,7 +13,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::build::{self, cargo_in, go, kotlin, node, python, ruby};
+use crate::build::{self, cargo_in, go, node, python, ruby};
 use crate::contract;
 use crate::count::{self, Count};
 use crate::crash;
@@ -152,17 +153,20 @@ pub(crate) fn run(repo: &Repo, suites: &[Suite]) -> Result<Report> {
         } else if suite == Suite::Swift {
             swift::run(repo, &mut report);
         } else {
-            report.add(row(repo, suite));
+            report.add(row(suite.name(), || count(repo, suite)));
+            if suite == Suite::Kotlin {
+                kotlin::on_ffm(repo, &mut report);
+            }
         }
     }
     Ok(report)
 }
 
-fn row(repo: &Repo, suite: Suite) -> Row {
-    let name = suite.name();
+/// Runs tests; answers how many, and whether their runner was content.
+fn row(name: &str, tests: impl FnOnce() -> Result<(Count, bool)>) -> Row {
     println!("\n== tests: {name}");
     let start = Instant::now();
-    let (count, note) = match count(repo, suite) {
+    let (count, note) = match tests() {
         Ok((Count { passed: 0, failed: 0, .. }, _)) => (failed(0), "ran no tests".to_owned()),
         Ok((count, true)) => (count, String::new()),
         // A runner may fail without a failed test, for instance by not compiling.
@@ -209,12 +213,7 @@ fn count(repo: &Repo, suite: Suite) -> Result<(Count, bool)> {
             let finished = run_and_keep(node::npm(repo).args(["run", "--silent", "test"]))?;
             Ok((count::node(&finished.stdout), finished.success))
         }
-        Suite::Kotlin => {
-            let folder = repo.path("bindings/kotlin/target/surefire-reports");
-            let _ = std::fs::remove_dir_all(&folder);
-            let finished = kotlin::install_with_tests(repo)?;
-            Ok((count::junit(&folder)?, finished.success))
-        }
+        Suite::Kotlin => kotlin::on_jna(repo),
         Suite::Go => {
             build::package(repo, Language::Go)?;
             let arguments = ["test", "-race", "-count=1", "-v", "./..."];

@@ -1,12 +1,15 @@
 //! `bindings/kotlin`: generated sources, then Maven.
+//!
+//! The jar has two ways into the native library (`docs/adr/0012`). The one on FFM is built
+//! where a JDK of 22 or later is.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 
-use super::{library, spring};
+use super::{jdk, library, spring};
 use crate::repo::{PROFILE, Repo};
 use crate::run::{Finished, run, run_and_keep};
 
@@ -21,7 +24,7 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
     ];
     if !fresh(&installed(repo), &inputs) {
         generate(repo)?;
-        run(maven(repo, PACKAGE).args(["-q", "install", "-DskipTests"]))?;
+        run(package(repo).args(["-q", "install", "-DskipTests"]))?;
         std::fs::write(installed(repo), "")?;
     }
     Ok(())
@@ -30,7 +33,7 @@ pub(crate) fn build(repo: &Repo) -> Result<()> {
 /// [`build`], running the tests on the way: Maven compiles only once so.
 pub(crate) fn install_with_tests(repo: &Repo) -> Result<Finished> {
     generate(repo)?;
-    let finished = run_and_keep(maven(repo, PACKAGE).arg("install"))?;
+    let finished = run_and_keep(package(repo).arg("install"))?;
     if finished.success {
         std::fs::write(installed(repo), "")?;
     }
@@ -44,7 +47,12 @@ fn installed(repo: &Repo) -> PathBuf {
 
 /// How to start a Maven project that uses the package; it is built where needed.
 pub(crate) fn start(repo: &Repo, project: &str) -> Result<Command> {
-    let mut command = Command::new("java");
+    start_on(Path::new("java"), repo, project)
+}
+
+/// [`start`], with another JVM than the usual one.
+pub(crate) fn start_on(java: &Path, repo: &Repo, project: &str) -> Result<Command> {
+    let mut command = Command::new(java);
     command.arg("-jar").arg(example(repo, project)?);
     Ok(command)
 }
@@ -66,19 +74,61 @@ fn example(repo: &Repo, project: &str) -> Result<PathBuf> {
     Ok(target.join(format!("{jar}.jar")))
 }
 
-/// Writes the Kotlin that talks to the native library.
+/// Writes the Kotlin that talks to the native library by JNA, and the Java that does by FFM.
 pub(crate) fn generate(repo: &Repo) -> Result<()> {
-    let out = repo.path("bindings/kotlin/target/generated-sources/uniffi");
-    run(&mut bindgen(repo, "kotlin", &out))
+    let sources = repo.path("bindings/kotlin/target/generated-sources");
+    run(&mut bindgen(repo, "kotlin", &sources.join("uniffi")))?;
+    let ffm = sources.join("ffm");
+    run(generator(repo, "uniffi-bindgen-java").args(["--no-format", "--out-dir"]).arg(&ffm))?;
+    let package = ffm.join("dev/runcycles/ffm");
+    AMENDMENTS.iter().try_for_each(|[file, from, to]| amend(&package.join(file), from, to))
+}
+
+/// What the generated Java must do differently: file, text, and what stands there instead.
+const AMENDMENTS: [[&str; 3]; 2] = [
+    // It would never be freed, and there may be a thread for each request.
+    [
+        "UniffiHelpers.java",
+        "Arena.global().allocate(UniffiRustCallStatus.LAYOUT)",
+        "Arena.ofAuto().allocate(UniffiRustCallStatus.LAYOUT)",
+    ],
+    // The library is in the jar, and no folder of `java.library.path` has it.
+    ["NamespaceLibrary.java", "System.loadLibrary(name)", "dev.runcycles.NativeLibrary.load(name)"],
+];
+
+fn amend(file: &Path, from: &str, to: &str) -> Result<()> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let found = text.matches(from).count();
+    ensure!(found == 1, "{} has {from:?} {found} times; the generator changed", file.display());
+    std::fs::write(file, text.replace(from, to))
+        .with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// The generator of the library's own version, for `language`, into `out`.
 pub(super) fn bindgen(repo: &Repo, language: &str, out: &Path) -> Command {
-    let name = format!("uniffi-bindgen{}", std::env::consts::EXE_SUFFIX);
-    let mut command = Command::new(repo.artifact(&name));
-    command.arg("generate").arg(repo.artifact(&library("runcycles_uniffi")));
+    let mut command = generator(repo, "uniffi-bindgen");
     command.args(["--language", language, "--no-format", "--out-dir"]).arg(out);
+    command
+}
+
+/// The program `name` of `bindings/uniffi`, reading the library.
+fn generator(repo: &Repo, name: &str) -> Command {
+    let mut command =
+        Command::new(repo.artifact(&format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+    command.arg("generate").arg(repo.artifact(&library("runcycles_uniffi")));
     command.current_dir(&repo.root);
+    command
+}
+
+/// `mvn`, in the package: with both ways into the library where a JDK for both is here. The tests
+/// on JNA run in the JVM that is usual here.
+pub(crate) fn package(repo: &Repo) -> Command {
+    let mut command = maven(repo, PACKAGE);
+    if let Some(home) = jdk::with_ffm() {
+        command.arg("-Pffm").env("JAVA_HOME", home);
+        command.args(jdk::usual().map(|java| format!("-Djna.jvm={}", java.display())));
+    }
     command
 }
 

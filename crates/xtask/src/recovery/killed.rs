@@ -3,10 +3,12 @@
 //! That language's program is `examples/recovery/LANGUAGE`; what it is started with and
 //! what it says is in `docs/adding-a-language.md`.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 
 use super::KILLED;
-use crate::build::{self, cargo_in};
+use crate::build::{self, cargo_in, jdk, kotlin};
 use crate::count::{self, Count};
 use crate::language::Language;
 use crate::repo::Repo;
@@ -41,14 +43,29 @@ pub(crate) fn count(repo: &Repo) -> Result<(Count, bool)> {
 }
 
 fn of(repo: &Repo, language: Language) -> Result<(Count, bool)> {
+    if language == Language::Rust {
+        return with(repo, None);
+    }
+    let folder = format!("examples/{FOLDER}/{language}");
+    ensure!(repo.path(&folder).is_dir(), "{folder} is missing");
+    build::package(repo, language)?;
+    let spender = build::program(repo, FOLDER, FILE, language)?;
+    let (count, success) = with(repo, Some(&spender))?;
+    let Some(home) = jdk::with_ffm().filter(|_| language == Language::Kotlin) else {
+        return Ok((count, success));
+    };
+    // Its package has another way into the library there.
+    let spender = kotlin::start_on(&jdk::java(home), repo, &folder)?;
+    let (on_ffm, too) = with(repo, Some(&spender))?;
+    Ok((count.plus(on_ffm), success && too))
+}
+
+/// The tests with a program of another language, or Rust's own.
+fn with(repo: &Repo, spender: Option<&Command>) -> Result<(Count, bool)> {
     let mut command = cargo_in(repo, "test");
     command.args(build::EVERYTHING).args(["--test", KILLED, "--no-fail-fast"]);
-    if language != Language::Rust {
-        let folder = repo.path(format!("examples/{FOLDER}/{language}"));
-        ensure!(folder.is_dir(), "{} is missing", folder.display());
-        build::package(repo, language)?;
-        let spender = build::program(repo, FOLDER, FILE, language)?;
-        command.env("CYCLES_SPENDER", serde_json::to_string(&words(&spender))?);
+    if let Some(spender) = spender {
+        command.env("CYCLES_SPENDER", serde_json::to_string(&words(spender))?);
         command.envs(spender.get_envs().filter_map(|(name, value)| Some((name, value?))));
     }
     let finished = run_and_keep(&mut command)?;
@@ -56,7 +73,7 @@ fn of(repo: &Repo, language: Language) -> Result<(Count, bool)> {
 }
 
 /// The program and its arguments.
-fn words(command: &std::process::Command) -> Vec<String> {
+fn words(command: &Command) -> Vec<String> {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect()
 }

@@ -1,7 +1,5 @@
 package dev.runcycles
 
-import dev.runcycles.ffi.usdMicrocents as parseUsdMicrocents
-
 /** What an [Amount] counts. */
 public enum class CyclesUnit {
     /** 10⁻⁸ US dollars: $1.00 is 100,000,000. */
@@ -50,7 +48,7 @@ public data class Amount(val unit: CyclesUnit, val amount: Long) {
          * @throws CyclesValidationError for anything but digits with at most eight decimals
          */
         @JvmStatic
-        public fun usd(text: String): Amount = usdMicrocents(native { parseUsdMicrocents(text) })
+        public fun usd(text: String): Amount = usdMicrocents(native { Natives.chosen.usdMicrocents(text) })
 
         internal fun of(document: Any?): Amount? {
             val fields = document as? Map<*, *> ?: return null

@@ -201,7 +201,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         /** [create] on a [clock] of your own, for tests. */
         @JvmStatic
         public fun create(config: CyclesConfig, clock: ManualClock?): CyclesClient =
-            CyclesClient(native { CyclesCore(config.json(), clock?.native) })
+            CyclesClient(native { Natives.chosen.client(config.json(), clock?.native) })
 
         /**
          * A client configured by `CYCLES_BASE_URL`, `CYCLES_API_KEY` and their optional
@@ -212,7 +212,7 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
         @JvmStatic
         @JvmOverloads
         public fun fromEnv(prefix: String = "CYCLES_"): CyclesClient =
-            CyclesClient(native { CyclesCore.fromEnv(prefix, "ms") })
+            CyclesClient(native { Natives.chosen.clientFromEnv(prefix, "ms") })
 
         /**
          * A client with an authority of its own in this process, holding [seed] (YAML or JSON,
@@ -231,6 +231,6 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
             seed: String,
             config: CyclesConfig = CyclesConfig(),
             clock: ManualClock? = null,
-        ): CyclesClient = CyclesClient(native { CyclesCore.embedded(seed, config.json(), clock?.native) })
+        ): CyclesClient = CyclesClient(native { Natives.chosen.embedded(seed, config.json(), clock?.native) })
     }
 }

@@ -1,7 +1,5 @@
 package dev.runcycles
 
-import dev.runcycles.ffi.isToolAllowed as nativeIsToolAllowed
-
 /** What the authority decided about an estimate. */
 public enum class Decision {
     /** Go ahead. */
@@ -31,7 +29,7 @@ public class Caps internal constructor(private val document: Map<String, Any?>) 
     public val cooldownMs: Long? = document.integer("cooldown_ms")
 
     /** Whether [tool] may run: a non-empty allowlist decides alone, then the denylist. */
-    public fun isToolAllowed(tool: String): Boolean = native { nativeIsToolAllowed(Json.write(document), tool) }
+    public fun isToolAllowed(tool: String): Boolean = native { Natives.chosen.isToolAllowed(Json.write(document), tool) }
 
     override fun toString(): String = "Caps($document)"
 }

@@ -17,6 +17,7 @@ class MissingLibraryTest {
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
             "-Duniffi.component.runcycles_uniffi.libraryOverride=nowhere",
             "-Djna.library.path=/no/such/folder",
+            "-Druncycles.native=" + System.getProperty("runcycles.native"),
             "-cp", classes, MissingLibraryTest.class.getName()).redirectErrorStream(true).start();
         List<String> said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines().toList();
         assertEquals(0, process.waitFor(), said::toString);

@@ -1,8 +1,5 @@
 package dev.runcycles
 
-import dev.runcycles.ffi.errorSamples
-import dev.runcycles.ffi.panicInNative
-import dev.runcycles.ffi.panicInNativeTask
 import dev.runcycles.testing.TestServer
 import dev.runcycles.testing.Transport
 import kotlinx.coroutines.runBlocking
@@ -29,7 +26,7 @@ class CyclesErrorTest {
 
     @Test
     fun `every kind of the core has its class and keeps its fields`() {
-        val samples = errorSamples().map(Json::readObject)
+        val samples = Natives.chosen.errorSamples().map(Json::readObject)
         assertEquals(samples.map { it["kind"] }.toSet(), classes.keys)
         for (sample in samples) {
             val error = cyclesError(sample)
@@ -50,9 +47,9 @@ class CyclesErrorTest {
 
     @Test
     fun `a native panic is an error and the process goes on`() {
-        val error = assertThrows<CyclesInternalError> { native { panicInNative("boom") } }
+        val error = assertThrows<CyclesInternalError> { native { Natives.chosen.panicInNative("boom") } }
         assertTrue(error.message!!.contains("boom"))
-        val task = assertThrows<CyclesInternalError> { runBlocking { native { panicInNativeTask("boom") } } }
+        val task = assertThrows<CyclesInternalError> { runBlocking { native { Natives.chosen.panicInNativeTask("boom") } } }
         assertTrue(task.message!!.contains("boom"))
         assertEquals(2_000_000, Amount.usd("0.02").amount)
     }

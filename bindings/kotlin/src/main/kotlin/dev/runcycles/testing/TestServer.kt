@@ -4,6 +4,7 @@ import dev.runcycles.CyclesClient
 import dev.runcycles.CyclesConfig
 import dev.runcycles.CyclesUnit
 import dev.runcycles.Json
+import dev.runcycles.Natives
 import dev.runcycles.awaitNative
 import dev.runcycles.native
 import dev.runcycles.withoutNulls
@@ -56,7 +57,7 @@ public data class BudgetState(
  * @throws dev.runcycles.CyclesConfigError naming the line if the seed does not parse
  */
 public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClock? = null) : AutoCloseable {
-    private val native: NativeTestServer = native { NativeTestServer(seed, clock?.native) }
+    private val native: NativeTestServer = native { Natives.chosen.testServer(seed, clock?.native) }
 
     /** Where it listens. */
     public val baseUrl: String get() = native { native.baseUrl() }
