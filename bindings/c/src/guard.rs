@@ -64,7 +64,7 @@ pub unsafe extern "C" fn cycles_guard_reserve(guard: *const Guard) -> *mut Task 
     });
     start(parts.map(|((client, request, parent), held)| async move {
         let guard = document::begin(&client, request, parent).await?;
-        let context = guard.context().to_string();
+        let context = json(&guard.facts());
         // Where the guard was freed meanwhile, this is the last owner: it gives the hold back.
         held.set(guard).map_err(|_| once())?;
         Ok(context)
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn cycles_guard_context(
     // SAFETY: as the caller promises.
     unsafe {
         told(error, std::ptr::null_mut(), || {
-            Ok(give(reserved(&handle("guard", guard)?.held)?.context().to_string()))
+            Ok(give(json(&reserved(&handle("guard", guard)?.held)?.facts())))
         })
     }
 }

@@ -38,7 +38,7 @@ impl Guard {
 
     /// What the guarded function may know of its reservation, as JSON.
     pub fn context(&self) -> Result<String, NativeError> {
-        Ok(reserved(&self.held)?.context().to_string())
+        Ok(json(&reserved(&self.held)?.facts()))
     }
 
     /// This call, for those inside it; `None` once it has settled.

@@ -102,7 +102,8 @@ impl Stream {
     #[must_use]
     pub fn context(&self) -> Value {
         let stream = &self.stream;
-        let mut context = self.facts.as_ref().map(Facts::document).unwrap_or_default();
+        let mut context =
+            self.facts.as_ref().map(|facts| json!(facts.context())).unwrap_or_default();
         if let Some((expires_at_ms, loss)) =
             stream.first(|guard| (guard.expires_at_ms(), guard.lease().loss()))
         {

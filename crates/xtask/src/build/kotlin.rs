@@ -1,6 +1,6 @@
 //! `bindings/kotlin`: generated sources, then Maven.
 //!
-//! The jar has two ways into the native library (`docs/adr/0012`). The one on FFM is built
+//! The jar has two ways into the native library (`docs/adr/0011`). The one on FFM is built
 //! where a JDK of 22 or later is.
 
 use std::path::{Path, PathBuf};

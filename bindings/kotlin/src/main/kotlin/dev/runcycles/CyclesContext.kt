@@ -17,7 +17,10 @@ import kotlin.coroutines.CoroutineContext
 public class CyclesContext internal constructor(hold: Hold) {
     internal constructor(guard: Guard) : this(Hold(guard::context, guard::parent))
 
-    private val context: Map<String, Any?> = document(hold)
+    private val text: String = native { hold.context() }
+
+    /** Most blocks do not ask. */
+    private val context: Map<String, Any?> by lazy { Json.readObject(text) }
 
     @Volatile
     private var live: Hold? = hold
@@ -25,27 +28,29 @@ public class CyclesContext internal constructor(hold: Hold) {
     /** This block, for those inside it; null once it has settled. */
     internal val parent: Parent? get() = live?.let { native { it.parent() } }
 
-    public val reservationId: String? = context.text("reservation_id")
-    public val decision: Decision = Decision.of(context.text("decision"))
-    public val estimate: Amount? = Amount.of(context["estimate"])
-    public val caps: Caps? = context.fields("caps")?.let(::Caps)
-    public val affectedScopes: List<String> = context.list("affected_scopes") ?: emptyList()
-    public val scopePath: String? = context.text("scope_path")
-    public val reserved: Amount? = Amount.of(context["reserved"])
-    public val balances: List<Map<String, Any?>> = context.list("balances") ?: emptyList()
-    public val traceId: String? = context.text("trace_id")
+    public val reservationId: String? get() = context.text("reservation_id")
+    public val decision: Decision get() = Decision.of(context.text("decision"))
+    public val estimate: Amount? get() = Amount.of(context["estimate"])
+    public val caps: Caps? get() = context.fields("caps")?.let(::Caps)
+    public val affectedScopes: List<String> get() = context.list("affected_scopes") ?: emptyList()
+    public val scopePath: String? get() = context.text("scope_path")
+    public val reserved: Amount? get() = Amount.of(context["reserved"])
+    public val balances: List<Map<String, Any?>> get() = context.list("balances") ?: emptyList()
+    public val traceId: String? get() = context.text("trace_id")
 
-    internal val cancelsWhenLost: Boolean = context["cancels"] == true
+    // The text is looked into first: where it does not say so, nothing has to be read.
+    internal val cancelsWhenLost: Boolean get() = "\"cancels\":true" in text && context["cancels"] == true
 
     /** Whether nothing is held, because the authority could not be asked ([CyclesConfig.onUnreachable]). */
-    public val isUnseen: Boolean = context["unseen"] == true
+    public val isUnseen: Boolean get() = context["unseen"] == true
 
     /** The reservation of the guarded block that this one is inside of. */
-    public val parentReservationId: String? = context.text("parent_reservation_id")
-    public val response: Map<String, Any?> = context.fields("response") ?: emptyMap()
+    public val parentReservationId: String? get() = context.text("parent_reservation_id")
+    public val response: Map<String, Any?> get() = context.fields("response") ?: emptyMap()
 
     /** When the reservation expires, Unix milliseconds; the heartbeat moves it while the block runs. */
-    public val expiresAtMs: Long? get() = (live?.let(::document) ?: context).integer("expires_at_ms")
+    public val expiresAtMs: Long?
+        get() = (live?.let { Json.readObject(native { it.context() }) } ?: context).integer("expires_at_ms")
 
     @Volatile
     public var metrics: CyclesMetrics? = null
@@ -60,8 +65,6 @@ public class CyclesContext internal constructor(hold: Hold) {
     internal fun end() {
         live = null
     }
-
-    private fun document(hold: Hold): Map<String, Any?> = Json.readObject(native { hold.context() })
 
     /** What a guard and a stream of the native side have in common. */
     internal class Hold(val context: () -> String, val parent: () -> Parent?)
@@ -129,10 +132,13 @@ public data class CyclesMetrics @JvmOverloads constructor(
  * @property response the authority's answer, if there was one
  * @property error why the outcome is not the expected one
  */
-public class Settlement internal constructor(settlement: Map<String, Any?>) {
-    public val outcome: Outcome = Outcome.of(settlement.text("outcome"))
-    public val response: Map<String, Any?>? = settlement.fields("response")
-    public val error: CyclesError? = settlement.fields("error")?.let { cyclesError(it) }
+public class Settlement internal constructor(text: String) {
+    /** Most callers do not ask. */
+    private val settlement: Map<String, Any?> by lazy { Json.readObject(text) }
+
+    public val outcome: Outcome get() = Outcome.of(settlement.text("outcome"))
+    public val response: Map<String, Any?>? get() = settlement.fields("response")
+    public val error: CyclesError? by lazy { settlement.fields("error")?.let { cyclesError(it) } }
 
     override fun toString(): String = "Settlement(outcome=$outcome, error=$error)"
 

@@ -78,7 +78,7 @@ public class CyclesGuard internal constructor(private val native: Guard) : AutoC
     }
 
     private fun settled(text: String): Settlement =
-        Settlement(Json.readObject(text)).also { context.settlement = context.settlement ?: it }
+        Settlement(text).also { context.settlement = context.settlement ?: it }
 
     private fun open(): Guard {
         if (closed.get()) {

@@ -171,7 +171,7 @@ public class StreamReservation internal constructor(
     }
 
     private fun settled(text: String): Settlement =
-        Settlement(Json.readObject(text)).also { context.settlement = context.settlement ?: it }
+        Settlement(text).also { context.settlement = context.settlement ?: it }
 
     private fun document(): Map<String, Any?> = Json.readObject(native { native.context() })
 
