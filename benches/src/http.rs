@@ -17,7 +17,7 @@ use cycles_engine::durable::DurableStore;
 use cycles_engine::{Engine, Seed};
 use cycles_protocol::{SystemClock, SystemRandom};
 use cycles_server::{EmbeddedServer, ServerConfig};
-use cycles_store::{Options, SqliteStore};
+use cycles_store::{Options, SqliteStore, Step};
 use serde::Serialize;
 use serde_json::json;
 
@@ -115,7 +115,7 @@ fn medians(runs: &[Figures]) -> Figures {
 }
 
 fn once(target: Target, load: Load, connections: usize) -> Result<Figures> {
-    let server = Server::start(target, None)?;
+    let server = Server::start(target, None, Duration::ZERO)?;
     let round = |requests| self::load::run(server.address, load, connections, requests);
     round(REQUESTS / 4)?; // warms up
     let before = server.cpu()?;
@@ -136,11 +136,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(target: Target, data: Option<&Path>) -> Result<Self> {
+    pub(crate) fn start(target: Target, data: Option<&Path>, slower_by: Duration) -> Result<Self> {
         let name = target.to_possible_value().context("has a name")?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", name.get_name()])
             .args(data)
+            .arg(format!("--slower-by={}", slower_by.as_micros()))
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
@@ -168,7 +169,7 @@ impl Drop for Server {
 }
 
 /// Serves until killed.
-pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
+pub(crate) fn serve(target: Target, data: Option<&Path>, slower_by: Duration) -> Result<()> {
     if matches!(target, Target::Cycles | Target::Bare) {
         cores::bind(0)?;
     }
@@ -178,7 +179,7 @@ pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
         match target {
             Target::Bare => bare::serve().await,
             Target::Cycles | Target::Memory | Target::Durable | Target::Each => {
-                let engine = engine(target, data)?;
+                let engine = engine(target, data, slower_by)?;
                 let server = EmbeddedServer::start(ServerConfig::over_engine("", &engine)).await?;
                 announce(server.base_url().trim_start_matches("http://"));
                 std::future::pending().await
@@ -187,7 +188,7 @@ pub(crate) fn serve(target: Target, data: Option<&Path>) -> Result<()> {
     })
 }
 
-fn engine(target: Target, data: Option<&Path>) -> Result<Engine> {
+fn engine(target: Target, data: Option<&Path>, slower_by: Duration) -> Result<Engine> {
     let keys = (0..TENANTS).map(|tenant| {
         json!({"name": secret(tenant), "secret": secret(tenant), "tenant_id": format!("t{tenant}")})
     });
@@ -202,6 +203,13 @@ fn engine(target: Target, data: Option<&Path>) -> Result<Engine> {
         let mut options = Options::default();
         if target == Target::Each {
             options.largest_batch = 1;
+        }
+        if slower_by > Duration::ZERO {
+            options.observer = Some(Arc::new(move |step| {
+                if step == Step::Writing {
+                    std::thread::sleep(slower_by);
+                }
+            }));
         }
         let store: Arc<dyn DurableStore> = Arc::new(SqliteStore::with(data, options)?);
         return Ok(Engine::open(&store, &seed, clock, random)?.0);

@@ -13,7 +13,9 @@ mod sample;
 mod start;
 mod store;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -45,6 +47,10 @@ enum Command {
         /// Open reservations of the large ledger
         #[arg(long, default_value_t = 1_000_000)]
         reservations: usize,
+        /// Where the ledgers are made, so that its disk is measured; beside the
+        /// program if it is not set
+        #[arg(long)]
+        directory: Option<PathBuf>,
     },
     /// Memory of an open reservation
     Memory,
@@ -57,7 +63,16 @@ enum Command {
     },
     /// The server that `http` measures, in a process of its own
     #[command(hide = true)]
-    Serve { target: http::Target, data: Option<PathBuf> },
+    Serve {
+        target: http::Target,
+        data: Option<PathBuf>,
+        /// Microseconds that every transaction waits more than the disk takes
+        #[arg(long, default_value_t = 0)]
+        slower_by: u64,
+    },
+    /// What `store` asks of that server, for a profiler to look at
+    #[command(hide = true)]
+    Load { address: SocketAddr, clients: usize, requests: usize },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,10 +82,18 @@ fn main() -> anyhow::Result<()> {
             "engine": engine::measure(runs)?,
         }),
         Command::Http { runs } => serde_json::to_value(http::measure(runs)?)?,
-        Command::Store { runs, reservations } => store::measure(runs, reservations)?,
+        Command::Store { runs, reservations, directory } => {
+            store::measure(runs, reservations, directory)?
+        }
         Command::Memory => serde_json::to_value(memory::measure()?)?,
         Command::Start { program, runs } => serde_json::to_value(start::measure(&program, runs)?)?,
-        Command::Serve { target, data } => return http::serve(target, data.as_deref()),
+        Command::Serve { target, data, slower_by } => {
+            return http::serve(target, data.as_deref(), Duration::from_micros(slower_by));
+        }
+        Command::Load { address, clients, requests } => {
+            let round = http::load(address, http::Load::Shared, clients, requests)?;
+            serde_json::json!({ "per_s": requests as f64 / round.took.as_secs_f64() })
+        }
     };
     println!("{answer}");
     Ok(())

@@ -5,8 +5,8 @@ mod large;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
@@ -20,6 +20,10 @@ const CLIENTS: usize = 64;
 /// Requests of a round with all clients, and with one.
 const REQUESTS: (usize, usize) = (16_000, 300);
 const SYNCS: usize = 100;
+/// Milliseconds that a slower disk would take more for a transaction.
+const SLOWER_BY_MS: [f64; 3] = [0.1, 0.25, 1.0];
+/// Requests of a round in which each is a transaction of its own.
+const REQUESTS_EACH: usize = 4_000;
 
 /// One server's figures.
 struct Figures {
@@ -30,18 +34,37 @@ struct Figures {
     each_transaction: f64,
 }
 
-pub(crate) fn measure(runs: usize, reservations: usize) -> Result<Value> {
+pub(crate) fn measure(
+    runs: usize,
+    reservations: usize,
+    directory: Option<PathBuf>,
+) -> Result<Value> {
+    let place = || place(directory.as_deref());
+    let once = |target, slower_by| once(target, &place()?, slower_by);
     let (mut durable, mut memory, mut each) = (Vec::new(), Vec::new(), Vec::new());
     let mut syncs = Vec::new();
     for _ in 0..runs {
         // One after the other, so that whatever else the machine does hits all.
-        durable.push(once(Target::Durable)?);
+        durable.push(once(Target::Durable, Duration::ZERO)?);
         syncs.push(sync_ms(place()?.path())?);
-        each.push(once(Target::Each)?);
-        memory.push(once(Target::Memory)?);
+        each.push(once(Target::Each, Duration::ZERO)?);
+        memory.push(once(Target::Memory, Duration::ZERO)?);
     }
     let middle =
         |of: &[Figures], figure: fn(&Figures) -> f64| median(of.iter().map(figure).collect());
+    let slower = SLOWER_BY_MS.map(|by_ms| {
+        let by = Duration::from_secs_f64(by_ms / 1e3);
+        let (mut durable, mut each) = (Vec::new(), Vec::new());
+        for _ in 0..runs {
+            durable.push(once(Target::Durable, by)?.per_s);
+            each.push(once(Target::Each, by)?.per_s);
+        }
+        Ok(json!({
+            "by_ms": by_ms,
+            "durable_per_s": median(durable),
+            "transaction_each_per_s": median(each),
+        }))
+    });
     Ok(json!({
         "sync_ms": median(syncs),
         "durable_per_s": middle(&durable, |it| it.per_s),
@@ -53,25 +76,28 @@ pub(crate) fn measure(runs: usize, reservations: usize) -> Result<Value> {
         "memory_cpu_us": middle(&memory, |it| it.cpu_us),
         "transaction_each_per_s": middle(&each, |it| it.per_s),
         "transaction_each_p50_ms": middle(&each, |it| it.p50_ms),
-        "large": large::measure(reservations)?,
+        "slower": slower.into_iter().collect::<Result<Vec<_>>>()?,
+        "large": large::measure(&place, reservations)?,
     }))
 }
 
-/// A directory on the disk that builds are on; /tmp may be memory.
-pub(crate) fn place() -> Result<TempDir> {
+/// A directory in that one, or on the disk that builds are on; /tmp may be memory.
+fn place(directory: Option<&Path>) -> Result<TempDir> {
     let program = std::env::current_exe()?;
-    Ok(tempfile::tempdir_in(program.parent().context("no directory")?)?)
+    let beside = program.parent().context("no directory")?;
+    Ok(tempfile::tempdir_in(directory.unwrap_or(beside))?)
 }
 
-fn once(target: Target) -> Result<Figures> {
-    let place = place()?;
+fn once(target: Target, place: &TempDir, slower_by: Duration) -> Result<Figures> {
     let data = place.path().join("data");
-    let server = Server::start(target, (target != Target::Memory).then_some(&data))?;
+    let data_of = (target != Target::Memory).then_some(data.as_path());
+    let server = Server::start(target, data_of, slower_by)?;
+    let requests = if target == Target::Each { REQUESTS_EACH } else { REQUESTS.0 };
     let round = |clients, requests| load(server.address, Load::Shared, clients, requests);
-    round(CLIENTS, REQUESTS.0 / 8)?; // warms up
+    round(CLIENTS, requests / 8)?; // warms up
     let before = transactions(target, &data)?;
     let cpu = server.cpu()?;
-    let Round { took, times } = round(CLIENTS, REQUESTS.0)?;
+    let Round { took, times } = round(CLIENTS, requests)?;
     let cpu = server.cpu()?.saturating_sub(cpu);
     let each_transaction = times.len() as f64 / (transactions(target, &data)? - before);
     let mut alone = round(1, REQUESTS.1)?;

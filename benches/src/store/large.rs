@@ -15,8 +15,8 @@ use cycles_protocol::{
 use cycles_store::SqliteStore;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
-use super::place;
 use crate::sample::{median, percentile_us};
 
 const SECRET: &str = "cyc_test_large";
@@ -31,7 +31,10 @@ const AT_ONCE: usize = 10_000;
 const STARTS: usize = 3;
 const PAGES: usize = 20;
 
-pub(super) fn measure(reservations: usize) -> Result<Value> {
+pub(super) fn measure(
+    place: impl FnOnce() -> Result<TempDir>,
+    reservations: usize,
+) -> Result<Value> {
     let place = place()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let engine = open(place.path())?;

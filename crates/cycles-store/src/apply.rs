@@ -9,6 +9,7 @@ use cycles_ledger::{Budget, CapsRule};
 use cycles_protocol::CommitOveragePolicy;
 use rusqlite::{Connection, Error, Result, params};
 
+use crate::keys::Numbers;
 use crate::rows::{self, json};
 
 /// The numbers of tenants, by their ids.
@@ -26,8 +27,10 @@ const REPLAY: &str = "INSERT OR REPLACE INTO replay (tenant, endpoint, target, k
 pub(crate) fn batch(
     connection: &Connection,
     tenants: &mut Tenants,
+    numbers: &mut Numbers,
     batch: &[Changes],
 ) -> Result<()> {
+    let mut reserve = connection.prepare_cached(rows::INSERT)?;
     let mut amounts: HashMap<(i64, u32), (&Budget, Option<&KeptPeriods>)> = HashMap::new();
     for Changes { tenant: id, changes } in batch {
         for change in changes {
@@ -35,6 +38,11 @@ pub(crate) fn batch(
                 Change::Amounts(budget, after, periods) => {
                     let after = (after, periods.as_deref());
                     amounts.insert((number(tenants, id)?, budget.get()), after);
+                }
+                Change::Reserved(reservation, record) => {
+                    let tenant = number(tenants, id)?;
+                    let number = numbers.next(tenant, &record.key);
+                    rows::insert(&mut reserve, number, (tenant, id), *reservation, record)?;
                 }
                 change => one(connection, tenants, id, change)?,
             }
@@ -89,10 +97,6 @@ fn one(connection: &Connection, tenants: &mut Tenants, id: &str, change: &Change
             let values = params![number(tenants, id)?, json(Some(record))?, caps_from];
             connection.prepare_cached(insert)?.execute(values)?;
         }
-        Change::Reserved(reservation, record) => {
-            let mut insert = connection.prepare_cached(rows::INSERT)?;
-            rows::insert(&mut insert, number(tenants, id)?, id, *reservation, record)?;
-        }
         Change::Reservation(reservation, after, settlement) => {
             if after.state.ended_at().is_some() {
                 let mut end = connection.prepare_cached(rows::END)?;
@@ -110,7 +114,7 @@ fn one(connection: &Connection, tenants: &mut Tenants, id: &str, change: &Change
             let values = params![number, row.at, json(Some(&row.entry))?];
             connection.prepare_cached(insert)?.execute(values)?;
         }
-        Change::Amounts(..) => {}
+        Change::Amounts(..) | Change::Reserved(..) => {} // in `batch`
     }
     Ok(())
 }

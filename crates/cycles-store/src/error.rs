@@ -57,6 +57,17 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: i64,
     },
+    /// It was written by an older version, and whoever only reads it cannot bring it
+    /// forward.
+    #[error("ledger was written by an older version of Cycles; `cycles serve --data` brings it forward path={} schema={found} newest_known={known}", path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
     /// Its content is not what was written.
     #[error("ledger is damaged: {what}; keep a copy of the directory and restore a backup (docs/storage.md) path={}", path.display())]
     Damaged {

@@ -11,6 +11,7 @@ mod checkpoint;
 mod directory;
 mod error;
 mod export;
+mod keys;
 mod list;
 mod log;
 mod pool;

@@ -8,6 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Result, params_from_iter};
 use uuid::Uuid;
 
+use crate::keys::RecentKeys;
 use crate::rows;
 
 /// Columns of the subject's levels; the tenant is every row's.
@@ -53,40 +54,105 @@ struct Listing<'a> {
 type Rows = Vec<(Uuid, Record)>;
 
 /// The first rows of a listing of the tenant with that number.
-pub(crate) fn page(connection: &Connection, tenant: i64, query: &ReservationQuery) -> Result<Rows> {
+pub(crate) fn page(
+    connection: &Connection,
+    keys: &RecentKeys,
+    tenant: i64,
+    query: &ReservationQuery,
+) -> Result<Rows> {
     let listing = Listing { connection, tenant, query };
-    if query.params.idempotency_key.is_some() {
-        return listing.with_key();
+    if let Some(key) = &query.params.idempotency_key {
+        return listing.with_number(keys.newest(connection, tenant, key.as_str())?);
     }
     match query.sort_by {
-        SortKey::ExpiresAtMs => listing.by_time("reservation_expires", "expires_at"),
+        SortKey::ExpiresAtMs => listing.by_expiry(),
         SortKey::Reserved => listing.by_group("reservation_estimate", "estimate"),
         SortKey::ScopePath => listing.by_group("reservation_scope", "scope_path"),
         SortKey::Status => listing.by_status(),
         // There is one tenant: what is left is the id.
         SortKey::Tenant => listing.by_id(SortDirection::Asc),
         SortKey::ReservationId => listing.by_id(query.direction),
-        _ if query.params.status == Some(ReservationStatus::Active) => {
-            listing.by_time("reservation_open", "created_at")
-        }
-        _ => listing.by_time("reservation_created", "created_at"),
+        _ => listing.by_creation(),
     }
 }
 
 impl Listing<'_> {
-    /// By a time: few rows have the same, and SQLite sorts those by id.
-    fn by_time(&self, index: &str, column: &str) -> Result<Rows> {
+    /// By a time that few rows share: SQLite sorts those by id.
+    fn by_expiry(&self) -> Result<Rows> {
         let mut conditions = self.filters();
         let ascending = self.query.direction == SortDirection::Asc;
         if let Some((value, id)) = self.after() {
             let (reached, beyond) = if ascending { (">=", ">") } else { ("<=", "<") };
-            let condition = format!("{column} {reached} ? AND ({column} {beyond} ? OR id > ?)");
+            let condition = format!("expires_at {reached} ? AND (expires_at {beyond} ? OR id > ?)");
             conditions.and(&condition, [value.clone(), value, id]);
         }
-        let direction = if ascending { "ASC" } else { "DESC" };
+        let order = if ascending { "expires_at ASC, id ASC" } else { "expires_at DESC, id ASC" };
         let mut rows = Rows::new();
-        self.select(index, &conditions, &format!("{column} {direction}, id ASC"), &mut rows)?;
+        self.select("reservation_expires", &conditions, order, &mut rows)?;
         Ok(rows)
+    }
+
+    /// By creation, which is the order of ids but for what was made in the same
+    /// millisecond when the newest come first: the first of each state, and the
+    /// first of those.
+    fn by_creation(&self) -> Result<Rows> {
+        let ascending = self.query.direction == SortDirection::Asc;
+        let mut rows = Rows::new();
+        for state in self.states() {
+            let mut conditions = self.filters();
+            conditions.and("state = ?", [state.into()]);
+            self.created(&mut conditions);
+            let mut of_state = Rows::new();
+            let order = if ascending { "id ASC" } else { "id DESC" };
+            self.select_while(
+                "reservation_state",
+                &conditions,
+                order,
+                &mut of_state,
+                |rows, it| {
+                    // All of a millisecond: the first of them by id comes last.
+                    let is_of_last = |(_, last): &(Uuid, Record)| {
+                        !ascending && last.reservation.created_at == it.reservation.created_at
+                    };
+                    rows.len() < self.query.limit || rows.last().is_some_and(is_of_last)
+                },
+            )?;
+            rows.append(&mut of_state);
+        }
+        rows.sort_unstable_by_key(|(id, record)| {
+            let created = record.reservation.created_at;
+            (if ascending { created } else { -created }, *id)
+        });
+        rows.truncate(self.query.limit);
+        Ok(rows)
+    }
+
+    /// Where a listing by creation begins and ends, as ids.
+    fn created(&self, conditions: &mut Where) {
+        let ascending = self.query.direction == SortDirection::Asc;
+        let window = self.query.params.created;
+        if let Some(id) = window.from.and_then(first_id) {
+            conditions.and("id >= ?", [id]);
+        }
+        if let Some(id) = window.to.and_then(|to| first_id(to.saturating_add(1))) {
+            conditions.and("id < ?", [id]);
+        }
+        match &self.query.after {
+            Some((SortValue::Number(created), id)) if !ascending => {
+                if let Some(end) = first_id(created.saturating_add(1)) {
+                    conditions.and("id < ?", [end]);
+                }
+                let id = id.as_bytes().to_vec();
+                conditions.and("(created_at < ? OR id > ?)", [(*created).into(), id.into()]);
+            }
+            Some((_, id)) => conditions.and("id > ?", [id.as_bytes().to_vec().into()]),
+            None => {}
+        }
+    }
+
+    /// Numbers of the states that may be listed.
+    fn states(&self) -> Vec<i64> {
+        self.query.params.status.map_or_else(|| (0..4).collect(), |status| vec![state(status)])
     }
 
     /// By what many rows may share: value by value, and by id within each.
@@ -152,14 +218,13 @@ impl Listing<'_> {
         Ok(rows)
     }
 
-    /// The newest with a key; no page follows it.
-    fn with_key(&self) -> Result<Rows> {
+    /// The one with a number, if there is one; no page follows it.
+    fn with_number(&self, number: Option<i64>) -> Result<Rows> {
         let mut rows = Rows::new();
-        if let (Some(key), None) = (&self.query.params.idempotency_key, &self.query.after) {
+        if let (Some(number), None) = (number, &self.query.after) {
             let mut conditions = self.filters();
-            conditions.and("key = ?", [key.as_str().to_owned().into()]);
-            self.select("reservation_key", &conditions, "number DESC", &mut rows)?;
-            rows.truncate(1);
+            conditions.and("number = ?", [number.into()]);
+            self.select_from("reservation", &conditions, "number", &mut rows, |_, _| true)?;
         }
         Ok(rows)
     }
@@ -196,8 +261,33 @@ impl Listing<'_> {
     }
 
     fn select(&self, index: &str, conditions: &Where, order: &str, rows: &mut Rows) -> Result<()> {
+        let limit = self.query.limit;
+        self.select_while(index, conditions, order, rows, |rows, _| rows.len() < limit)
+    }
+
+    /// Takes rows as long as they are wanted after those that there are.
+    fn select_while(
+        &self,
+        index: &str,
+        conditions: &Where,
+        order: &str,
+        rows: &mut Rows,
+        wanted: impl Fn(&Rows, &Record) -> bool,
+    ) -> Result<()> {
+        let table = format!("reservation INDEXED BY {index}");
+        self.select_from(&table, conditions, order, rows, wanted)
+    }
+
+    fn select_from(
+        &self,
+        table: &str,
+        conditions: &Where,
+        order: &str,
+        rows: &mut Rows,
+        wanted: impl Fn(&Rows, &Record) -> bool,
+    ) -> Result<()> {
         let text = format!(
-            "SELECT {} FROM reservation INDEXED BY {index} WHERE tenant = ?{} ORDER BY {order}",
+            "SELECT {} FROM {table} WHERE tenant = ?{} ORDER BY {order}",
             rows::COLUMNS,
             conditions.text
         );
@@ -205,10 +295,11 @@ impl Listing<'_> {
         let mut select = self.connection.prepare_cached(&text)?;
         let mut found = select.query(params_from_iter(values))?;
         let filter = ScopeFilter::new(&self.query.scope_filter);
-        while rows.len() < self.query.limit
-            && let Some(row) = found.next()?
-        {
+        while let Some(row) = found.next()? {
             let (id, record) = rows::read(row)?;
+            if !wanted(rows, &record) {
+                break;
+            }
             if filter.admits_levels(|level| record.work.level(level), &self.query.tenant) {
                 rows.push((id, record));
             }
@@ -249,6 +340,15 @@ impl Listing<'_> {
         }
         conditions
     }
+}
+
+/// The least id of what is made at a time; ids begin with 48 bits of it. None where
+/// no id is that late.
+fn first_id(created: i64) -> Option<Value> {
+    let bytes = created.max(0).to_be_bytes();
+    let mut id = bytes[2..].to_vec();
+    id.resize(16, 0);
+    bytes.starts_with(&[0, 0]).then_some(id.into())
 }
 
 fn state(status: ReservationStatus) -> i64 {

@@ -7,7 +7,7 @@ use cycles_engine::durable::{
 use cycles_ledger::budget::Opening;
 use cycles_ledger::{Budget, CapsRule};
 use cycles_protocol::control::{self, BudgetStatus, Policy};
-use cycles_protocol::{Caps, CommitOveragePolicy, IdempotencyKey, Principal, Unit};
+use cycles_protocol::{Caps, CommitOveragePolicy, Principal, Unit};
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -168,8 +168,8 @@ fn open_reservations(
     each: &mut dyn FnMut(Uuid, Record),
 ) -> Result<()> {
     let mut select = connection.prepare_cached(&format!(
-        "SELECT {} FROM reservation INDEXED BY reservation_open \
-         WHERE tenant = ? AND state = 0 ORDER BY created_at, id",
+        "SELECT {} FROM reservation INDEXED BY reservation_state \
+         WHERE tenant = ? AND state = 0 ORDER BY id",
         rows::COLUMNS
     ))?;
     let mut rows = select.query([tenant])?;
@@ -196,18 +196,13 @@ fn qualified() -> String {
     rows::COLUMNS.split(", ").map(|name| format!("r.{name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The newest reservation that was made with a key.
-pub(crate) fn reservation_by_key(
+/// The reservation with a number.
+pub(crate) fn reservation_numbered(
     connection: &Connection,
-    tenant: i64,
-    key: &IdempotencyKey,
+    number: i64,
 ) -> Result<Option<(Uuid, Record)>> {
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {} FROM reservation INDEXED BY reservation_key \
-         WHERE tenant = ? AND key = ? ORDER BY number DESC LIMIT 1",
-        rows::COLUMNS
-    ))?;
-    select.query_row(params![tenant, key.as_str()], rows::read).optional()
+    let select = format!("SELECT {} FROM reservation WHERE number = ?", rows::COLUMNS);
+    connection.prepare_cached(&select)?.query_row([number], rows::read).optional()
 }
 
 /// An answer that is kept for replays.

@@ -22,13 +22,13 @@ pub(crate) const COLUMNS: &str = "id, state, unit, estimate, charged, created_at
 /// How many they are.
 pub(crate) const COUNT: usize = 35;
 
-pub(crate) const INSERT: &str = "INSERT INTO reservation (tenant, scope_path, id, state, unit, \
+pub(crate) const INSERT: &str = "INSERT INTO reservation (number, tenant, scope_path, id, state, unit, \
      estimate, charged, created_at, expires_at, grace_ms, ended_at, extensions, extensions_max, \
      overage_policy, scopes, budgets, subject_tenant, workspace, app, workflow, agent, toolset, \
      dimensions, action_kind, action_name, action_tags, metadata, key, hash, caps, \
      first_expires_at, first_budgets) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, \
-     ?, ?, ?, ?)";
+     ?, ?, ?, ?, ?)";
 
 pub(crate) const EXTEND: &str =
     "UPDATE reservation SET expires_at = ?2, extensions = ?3 WHERE id = ?1";
@@ -37,11 +37,11 @@ pub(crate) const END: &str = "UPDATE reservation SET state = ?2, charged = ?3, e
      settled_key = ?5, settled_hash = ?6, settled_released = ?7, settled_budgets = ?8, \
      settled_metadata = ?9 WHERE id = ?1";
 
-/// Inserts an open reservation.
+/// Inserts an open reservation with its number and its tenant's.
 pub(crate) fn insert(
     statement: &mut Statement<'_>,
-    tenant: i64,
-    tenant_id: &str,
+    number: i64,
+    (tenant, tenant_id): (i64, &str),
     id: Uuid,
     record: &Record,
 ) -> Result<()> {
@@ -51,6 +51,7 @@ pub(crate) fn insert(
     let scope_path = record.scopes(tenant_id).pop().unwrap_or_default();
     let level = |level| work.level(level);
     statement.execute(params![
+        number,
         tenant,
         scope_path,
         id.as_bytes(),

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::checkpoint::Checkpoints;
 use crate::directory::{ANSWERED, Directory, LEDGER, LOG, SUMS, unusable};
 use crate::error::InFile;
+use crate::keys::{Numbers, RecentKeys};
 use crate::pool::Readers;
 use crate::schema::{open_to_read, open_to_write};
 use crate::steps::Options;
@@ -38,6 +39,7 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     readers: Option<Readers>,
     writer: Option<JoinHandle<()>>,
+    keys: Arc<RecentKeys>,
     /// The numbers of tenants, by their ids; tenants keep them.
     numbers: RwLock<HashMap<String, i64>>,
     _directory: Directory,
@@ -61,6 +63,9 @@ impl SqliteStore {
         let ledger = directory.file(LEDGER);
         let (connection, checkpoints) = opened(&directory, options.checkpoint_pages)?;
         let tenants = reader::tenants(&connection).in_file(&ledger)?;
+        let keys = Arc::<RecentKeys>::default();
+        let numbers = Numbers::read(&connection, Arc::clone(&keys), options.keys_together);
+        let numbers = numbers.in_file(&ledger)?;
         let readers = Readers::open(&ledger)?;
         let shared = Arc::<Shared>::default();
         let writer = Writer {
@@ -68,6 +73,7 @@ impl SqliteStore {
             path: ledger.clone(),
             shared: Arc::clone(&shared),
             tenants,
+            numbers,
             checkpoints,
             largest_batch: options.largest_batch.max(1),
             observer: options.observer,
@@ -78,6 +84,7 @@ impl SqliteStore {
             shared,
             readers: Some(readers),
             writer: Some(writer),
+            keys,
             numbers: RwLock::default(),
             _directory: directory,
         })
@@ -260,7 +267,10 @@ impl DurableStore for SqliteStore {
         key: &IdempotencyKey,
     ) -> Result<Option<(Uuid, Record)>, Error> {
         self.look_up(|connection| match self.number(connection, tenant)? {
-            Some(tenant) => reader::reservation_by_key(connection, tenant, key),
+            Some(tenant) => match self.keys.newest(connection, tenant, key.as_str())? {
+                Some(number) => reader::reservation_numbered(connection, number),
+                None => Ok(None),
+            },
             None => Ok(None),
         })
     }
@@ -278,7 +288,8 @@ impl DurableStore for SqliteStore {
             let readers = self.readers.as_ref().ok_or_else(closed)?;
             let number = self.look_up(|connection| self.number(connection, &query.tenant))?;
             let Some(tenant) = number else { return Ok(Vec::new()) };
-            let page = readers.run(move |connection| list::page(connection, tenant, &query));
+            let keys = Arc::clone(&self.keys);
+            let page = readers.run(move |connection| list::page(connection, &keys, tenant, &query));
             let page = page.await.ok_or_else(closed)?;
             page.map_err(|error| unreadable(readers.path(), &error))
         })

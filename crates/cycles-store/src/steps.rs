@@ -31,12 +31,20 @@ pub struct Options {
     pub checkpoint_pages: u32,
     /// Requests that one transaction has at most; at least one.
     pub largest_batch: usize,
+    /// Reservations whose keys go from memory to the table of keys together.
+    pub keys_together: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        // 32 MB: some thousand batches, and a few milliseconds to put in place.
-        Self { observer: None, checkpoint_pages: 8_000, largest_batch: usize::MAX }
+        // 32 MB: some hundred batches, and a few milliseconds to put in place; as
+        // long as so many keys take.
+        Self {
+            observer: None,
+            checkpoint_pages: 8_000,
+            largest_batch: usize::MAX,
+            keys_together: 4_096,
+        }
     }
 }
 
@@ -45,6 +53,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("checkpoint_pages", &self.checkpoint_pages)
             .field("largest_batch", &self.largest_batch)
+            .field("keys_together", &self.keys_together)
             .finish_non_exhaustive()
     }
 }

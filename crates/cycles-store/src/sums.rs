@@ -51,29 +51,38 @@ impl Sums {
         let ledger = File::open(&self.ledger)?;
         let size = page_size(&ledger)?;
         let mut page = vec![0; size];
+        // Pages stand side by side often enough to be noted together.
+        let (mut first, mut sums) = (0, Vec::new());
         for &number in pages {
             let index = u64::from(number.saturating_sub(1));
-            match ledger.read_exact_at(&mut page, index * size as u64) {
-                Ok(()) => self.note(index, sum(&page))?,
-                // Not in the ledger yet: a reader still needs the older state.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.note(index, 0)?;
-                }
-                Err(error) => return Err(error),
+            if index != first + sums.len() as u64 / SUM {
+                self.note(first, &sums)?;
+                (first, sums) = (index, Vec::new());
             }
+            let sum = match ledger.read_exact_at(&mut page, index * size as u64) {
+                Ok(()) => sum(&page),
+                // Not in the ledger yet: a reader still needs the older state.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+                Err(error) => return Err(error),
+            };
+            sums.extend(sum.to_le_bytes());
         }
+        self.note(first, &sums)?;
         self.seal(batch)
     }
 
     /// Notes how all pages are now.
     pub(crate) fn rebuild(&self, batch: u64) -> io::Result<()> {
         self.file.set_len(0)?;
-        each_page(&self.ledger, |index, page| self.note(index, sum(page)).map(|()| true))?;
+        each_page(&self.ledger, |index, page| {
+            self.note(index, &sum(page).to_le_bytes()).map(|()| true)
+        })?;
         self.seal(batch)
     }
 
-    fn note(&self, index: u64, sum: u32) -> io::Result<()> {
-        self.file.write_all_at(&sum.to_le_bytes(), HEADER + index * SUM)
+    /// Notes the sums of pages that stand side by side.
+    fn note(&self, first: u64, sums: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(sums, HEADER + first * SUM)
     }
 
     fn seal(&self, batch: u64) -> io::Result<()> {

@@ -5,6 +5,21 @@ use rusqlite::{Connection, Result, params};
 /// Rows that one tidy looks at in each table; it runs every few seconds.
 const ROWS: i64 = 2_000;
 
+/// A table, and what removes rows of it after the first and up to the second number
+/// that are from before the third.
+type Table = (&'static str, &'static [&'static str]);
+
+const RESERVATION: Table = (
+    "reservation",
+    &[
+        "DELETE FROM reservation_key WHERE (tenant, key, number) IN (SELECT tenant, key, number \
+         FROM reservation WHERE number > ?1 AND number <= ?2 AND ended_at < ?3)",
+        "DELETE FROM reservation WHERE number > ?1 AND number <= ?2 AND ended_at < ?3",
+    ],
+);
+const REPLAY: Table =
+    ("replay", &["DELETE FROM replay WHERE number > ?1 AND number <= ?2 AND until < ?3"]);
+
 /// Where the next tidy begins.
 #[derive(Debug, Default)]
 pub(crate) struct Tidier {
@@ -21,21 +36,14 @@ impl Tidier {
         now: i64,
         ended_before: i64,
     ) -> Result<()> {
-        self.reservation =
-            sweep(connection, "reservation", "ended_at < ?", ended_before, self.reservation)?;
-        self.replay = sweep(connection, "replay", "until < ?", now, self.replay)?;
+        self.reservation = sweep(connection, RESERVATION, ended_before, self.reservation)?;
+        self.replay = sweep(connection, REPLAY, now, self.replay)?;
         Ok(())
     }
 }
 
 /// Looks at the rows after `from`; answers where to go on, 0 from the start.
-fn sweep(
-    connection: &Connection,
-    table: &str,
-    condition: &str,
-    bound: i64,
-    from: i64,
-) -> Result<i64> {
+fn sweep(connection: &Connection, (table, deletes): Table, bound: i64, from: i64) -> Result<i64> {
     let last = format!(
         "SELECT max(number) FROM (SELECT number FROM {table} WHERE number > ? \
          ORDER BY number LIMIT {ROWS})"
@@ -43,7 +51,8 @@ fn sweep(
     let last: Option<i64> =
         connection.prepare_cached(&last)?.query_row([from], |row| row.get(0))?;
     let Some(last) = last else { return Ok(0) };
-    let delete = format!("DELETE FROM {table} WHERE number > ? AND number <= ? AND {condition}");
-    connection.prepare_cached(&delete)?.execute(params![from, last, bound])?;
+    for delete in deletes {
+        connection.prepare_cached(delete)?.execute(params![from, last, bound])?;
+    }
     Ok(last)
 }

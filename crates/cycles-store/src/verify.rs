@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::directory::{Directory, LOG, SUMS, ledger_of, unusable};
 use crate::error::InFile;
+use crate::keys::keyed;
 use crate::schema::open_to_read;
 use crate::sqlite::check_whole;
 use crate::sums::{self, Found};
@@ -42,7 +43,8 @@ type Key = (i64, u32);
 /// - what a budget holds is the sum of the open reservations on it;
 /// - a reservation holds on budgets of its tenant, in its unit, of its scopes;
 /// - an ended reservation says when and, if it was settled, by which request;
-/// - no key made two reservations that are both remembered.
+/// - no key made two reservations that are both remembered, and every key finds its
+///   reservation.
 ///
 /// # Errors
 /// [`StoreError`], where there is no ledger or it cannot be read at all.
@@ -136,7 +138,8 @@ fn check_rules(connection: &Connection, verified: &mut Verified) -> Result<()> {
             ));
         }
     }
-    repeated_keys(connection, verified)
+    repeated_keys(connection, verified)?;
+    lost_keys(connection, verified)
 }
 
 /// What is wrong with one reservation.
@@ -191,6 +194,23 @@ fn repeated_keys(connection: &Connection, verified: &mut Verified) -> Result<()>
         verified.problems.push(format!(
             "an idempotency key made several reservations key={key} reservations={count}"
         ));
+    }
+    Ok(())
+}
+
+/// Keys that would make a second reservation, since the table of keys lacks them.
+fn lost_keys(connection: &Connection, verified: &mut Verified) -> Result<()> {
+    let mut select = connection.prepare(
+        "SELECT r.key FROM reservation AS r WHERE r.number <= ? AND NOT EXISTS \
+         (SELECT 1 FROM reservation_key AS k \
+          WHERE k.tenant = r.tenant AND k.key = r.key AND k.number = r.number) LIMIT 10",
+    )?;
+    let mut found = select.query([keyed(connection)?])?;
+    while let Some(row) = found.next()? {
+        let key: String = row.get(0)?;
+        verified
+            .problems
+            .push(format!("an idempotency key does not find its reservation key={key}"));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use crate::apply::{self, Tenants};
 use crate::checkpoint::Checkpoints;
 use crate::error::advice;
+use crate::keys::Numbers;
 use crate::progress::Progress;
 use crate::steps::{Observer, Step};
 use crate::tidy::Tidier;
@@ -129,6 +130,7 @@ pub(crate) struct Writer {
     pub(crate) path: PathBuf,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tenants: Tenants,
+    pub(crate) numbers: Numbers,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) largest_batch: usize,
     pub(crate) observer: Option<Observer>,
@@ -164,14 +166,16 @@ impl Writer {
     ) -> rusqlite::Result<()> {
         self.observe(Step::Taken(batch.len()));
         let transaction = self.connection.unchecked_transaction()?;
+        let filed = self.numbers.file(&transaction)?;
         if !batch.is_empty() {
-            apply::batch(&transaction, &mut self.tenants, batch)?;
+            apply::batch(&transaction, &mut self.tenants, &mut self.numbers, batch)?;
         }
         if let Some((tidier, (now, ended_before))) = tidy {
             tidier.tidy(&transaction, now, ended_before)?;
         }
         self.observe(Step::Writing);
         transaction.commit()?;
+        self.numbers.committed(filed);
         self.observe(Step::Written);
         Ok(())
     }

@@ -14,7 +14,7 @@ use cycles_protocol::{
     Action, Amount, Authority, Call, Clock, CommitRequest, Error, Random, ReleaseRequest,
     ReservationCreateRequest, ReservationCreateResponse, ReservationId, Subject, SystemRandom,
 };
-use cycles_store::SqliteStore;
+use cycles_store::{Options, SqliteStore};
 use tempfile::TempDir;
 
 pub(crate) const START: i64 = 1_800_000_000_000;
@@ -130,8 +130,10 @@ pub(crate) fn open(
     seed: &str,
     clock: &Arc<ManualClock>,
 ) -> Result<(Engine, bool), OpenError> {
-    let store =
-        SqliteStore::open(directory).map_err(|error| OpenError::Store(error.to_string()))?;
+    // Few enough for a test to have keys in memory and in the table.
+    let options = Options { keys_together: 8, ..Options::default() };
+    let store = SqliteStore::with(directory, options)
+        .map_err(|error| OpenError::Store(error.to_string()))?;
     let clock = Arc::<ManualClock>::clone(clock);
     let seed = Seed::from_yaml(seed).unwrap();
     let store: Arc<dyn DurableStore> = Arc::new(store);

@@ -13,7 +13,7 @@ fn forgetful() -> Plant {
 
 #[test]
 fn replays_outlive_memory() {
-    let plant = forgetful();
+    let mut plant = forgetful();
     let client = plant.client();
     let ids: Vec<_> = (0..20).map(|n| client.hold(&n.to_string(), 100)).collect();
     let ends: Vec<_> = ids.iter().map(|id| client.commit(id, "k", 60)).collect();
@@ -24,6 +24,12 @@ fn replays_outlive_memory() {
         assert!(client.reserve_told(&n.to_string(), 100).contains(id.as_str()));
         assert!(client.reserve_told(&n.to_string(), 99).contains("IDEMPOTENCY_MISMATCH"));
         assert!(wait(client.0.get_reservation(&call(), id)).is_ok());
+    }
+    drop(client);
+    plant.restart();
+    let client = plant.client();
+    for (n, id) in ids.iter().enumerate() {
+        assert!(client.reserve_told(&n.to_string(), 100).contains(id.as_str()));
     }
     let extended = client.hold("e", 100);
     let extend = |key: &str| {
@@ -61,4 +67,7 @@ fn what_is_past_its_retention_is_gone_at_once_and_removed_later() {
     let left = "SELECT count(*) FROM reservation";
     let left: i64 = ledger.query_row(left, [], |row| row.get(0)).unwrap();
     assert_eq!(left, 2, "the open ones");
+    let keys = "SELECT count(*) FROM reservation_key";
+    let keys: i64 = ledger.query_row(keys, [], |row| row.get(0)).unwrap();
+    assert!(keys <= 2, "keys of reservations that are gone keys={keys}");
 }

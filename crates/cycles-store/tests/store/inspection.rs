@@ -75,6 +75,7 @@ fn every_broken_rule_is_named() {
         ("UPDATE reservation SET key = '1' WHERE number = 3", "made several"),
         ("UPDATE reservation SET charged = -1 WHERE number = 1", "less than nothing"),
         ("UPDATE reservation SET ended_at = NULL WHERE number = 1", "cannot be read"),
+        ("DELETE FROM reservation_key WHERE key = '3'", "does not find its reservation"),
         ("UPDATE reservation SET tenant = 99 WHERE number = 3", "of no tenant"),
     ] {
         let copy = plant.killed();

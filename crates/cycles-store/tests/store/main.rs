@@ -7,6 +7,7 @@ mod fixture;
 mod history;
 mod inspection;
 mod listing;
+mod migration;
 mod refusals;
 mod restart;
 mod simulation;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cycles_engine::Engine;
 use cycles_engine::durable::DurableStore;
-use cycles_store::SqliteStore;
+use cycles_store::{Options, SqliteStore};
 use cycles_testkit::simulation::{Failure, Report, Simulation};
 use rusqlite::Connection;
 
@@ -23,7 +23,9 @@ fn run(seed: u64, meddle: impl Fn(&Path) + 'static) -> Result<Report, Failure> {
             meddle(&path);
         }
         is_new = false;
-        let store = SqliteStore::open(&path).map_err(|error| error.to_string())?;
+        // Keys are filed now and then between two restarts.
+        let options = Options { keys_together: 40, ..Options::default() };
+        let store = SqliteStore::with(&path, options).map_err(|error| error.to_string())?;
         let store: Arc<dyn DurableStore> = Arc::new(store);
         let opened = Engine::open(&store, seed, clock, ids).map_err(|error| error.to_string());
         opened.map(|(engine, _)| engine)
@@ -81,6 +83,7 @@ fn a_store_that_forgets_or_changes_something_is_caught() {
         ("UPDATE budget SET spent = spent + 1", "amounts"),
         ("UPDATE budget SET periods = NULL", "periods"),
         ("DELETE FROM reservation WHERE state = 1", "ended reservations"),
+        ("DELETE FROM reservation_key", "keys"),
     ] {
         let caught = [21, 22].into_iter().find_map(|seed| run(seed, changing(sql)).err());
         let failure = caught.unwrap_or_else(|| panic!("nobody notices that {what} are different"));

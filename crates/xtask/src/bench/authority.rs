@@ -119,6 +119,14 @@ fn store(answer: &Value) {
         number(answer, "durable_per_s") / number(answer, "transaction_each_per_s"),
         number(answer, "transaction_each_p50_ms")
     );
+    for row in answer["slower"].as_array().into_iter().flatten() {
+        let (durable, each) = (number(row, "durable_per_s"), number(row, "transaction_each_per_s"));
+        println!(
+            "were a sync {:.2} ms slower (waited, not the disk's): {durable:.0} requests/s, {each:.0} with a transaction for each ({:.1} × less)",
+            number(row, "by_ms"),
+            durable / each
+        );
+    }
     println!(
         "the server's CPU a request: {:.0} µs durable, {:.0} µs in memory",
         number(answer, "durable_cpu_us"),
