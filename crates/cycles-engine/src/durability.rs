@@ -6,10 +6,12 @@ use std::sync::Arc;
 use cycles_protocol::{Clock, Error, Random};
 
 use crate::durable::{
-    Change, Changes, Contents, DurableStore, Health, TenantContents, seen, unavailable,
+    Change, Changes, Contents, DurableStore, Health, Standing, TenantContents, seen, unavailable,
 };
 use crate::store::Tenant;
 use crate::{Engine, Seed, SeedError};
+
+const RELOADING: &str = "the store failed; the server reloads from it";
 
 /// Whether a call may change something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,9 @@ impl Engine {
             let (applied, number) = seen::by(|| engine.apply(seed));
             applied?;
             store.hold(false);
-            store.settled_now(number).map_err(|error| refused(&error))?;
+            store
+                .settled_now(number, store.standing().generation)
+                .map_err(|error| refused(&error))?;
         }
         Ok((engine, is_new))
     }
@@ -75,12 +79,11 @@ impl Engine {
         call: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Some(store) = self.store() else { return call() };
-        let before = self.admitted(store.as_ref(), access)?;
-        let (outcome, number) = seen::by(call);
-        if number > store.durable() {
-            store.settled(number).await?;
+        let (outcome, number, generation) = self.within(store.as_ref(), access, call)?;
+        // Most reads need not wait, nor make what would.
+        if number > store.durable() || store.standing().generation != generation {
+            store.settled(number, generation).await?;
         }
-        unchanged(store.as_ref(), before)?;
         outcome
     }
 
@@ -101,37 +104,47 @@ impl Engine {
         call: impl FnOnce() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Some(store) = self.store() else { return call() };
-        let before = self.admitted(store.as_ref(), access)?;
-        let (outcome, number) = seen::by(call);
-        store.settled_now(number)?;
-        unchanged(store.as_ref(), before)?;
+        let (outcome, number, generation) = self.within(store.as_ref(), access, call)?;
+        store.settled_now(number, generation)?;
         outcome
     }
 
-    /// Whether a call may run, and the store's health when it began.
-    fn admitted(&self, store: &dyn DurableStore, access: Access) -> Result<Health, Error> {
-        if store.health() == Health::Failed {
+    /// Runs a call on memory as one generation of the store has it; answers what
+    /// it has seen of that.
+    fn within<T>(
+        &self,
+        store: &dyn DurableStore,
+        access: Access,
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(Result<T, Error>, u64, u64), Error> {
+        if store.standing().health == Health::Failed {
             self.reload(store)?;
         }
-        match (store.health(), access) {
-            (Health::Keeping, _) => Ok(Health::Keeping),
-            (Health::ReadOnly, Access::Reads) => Ok(Health::ReadOnly),
+        let _memory = self.looking();
+        let Standing { health, generation } = store.standing();
+        match (health, access) {
+            (Health::Keeping, _) | (Health::ReadOnly, Access::Reads) => {
+                let (outcome, number) = seen::by(call);
+                Ok((outcome, number, generation))
+            }
             (Health::ReadOnly, Access::Changes) => Err(unavailable(
-                "the store failed and the server only reads; its log names the cause, and a restart follows once that is put right",
+                "the store failed and the server only reads; its log names the cause and what puts it right",
             )),
-            (Health::Failed, _) => Err(unavailable("the store failed; the server reloads from it")),
+            (Health::Failed, _) => Err(unavailable(RELOADING)),
         }
     }
 
     /// Makes memory anew from what is on disk: it is ahead of a store that failed.
     fn reload(&self, store: &dyn DurableStore) -> Result<(), Error> {
         let Some(_one) = self.reloading().try_lock() else {
-            return Err(unavailable("the store failed; the server reloads from it"));
+            return Err(unavailable(RELOADING));
         };
-        if store.health() == Health::Failed {
+        // Whoever has begun on what is there now comes to an end first; nobody
+        // finds a tenant that is not of the store any more.
+        let _alone = self.memory().write();
+        if store.standing().health == Health::Failed {
             self.tenants().clear();
             self.owners().clear();
-            self.keys().clear();
             self.restore(store)?;
             store.reloaded();
         }
@@ -140,9 +153,7 @@ impl Engine {
 
     fn restore(&self, store: &dyn DurableStore) -> Result<(), Error> {
         let Contents { tenants, keys, audit } = store.contents()?;
-        for (hash, key) in keys {
-            self.keys().insert(hash, key);
-        }
+        self.keys().restore(keys);
         self.audit().restore(audit);
         let tenants: Vec<_> = tenants.into_iter().map(|it| self.restore_tenant(it)).collect();
         let tenants = tenants.into_iter().collect::<Result<Vec<_>, Error>>()?;
@@ -166,15 +177,6 @@ impl Engine {
         self.tenants().insert(id, Arc::clone(&tenant));
         Ok(tenant)
     }
-}
-
-/// Whether the store is as it was when the call began: otherwise memory may have
-/// changed under it.
-fn unchanged(store: &dyn DurableStore, before: Health) -> Result<(), Error> {
-    if store.health() == before {
-        return Ok(());
-    }
-    Err(unavailable("the store failed during the request; repeat it with the same key"))
 }
 
 fn refused(error: &Error) -> OpenError {

@@ -23,7 +23,7 @@ pub use crate::store::{
     Amounts, ApiKey, AuditRow, BudgetId, BudgetRow, Endpoint, KeptPeriods, KeyHash, Record,
     ReplayKey, Settled, Settlement, Slots, Snapshot, Stored, Work,
 };
-pub use health::{Health, unavailable};
+pub use health::{Health, Standing, unavailable};
 pub use query::{ReservationQuery, SortValue};
 
 /// What one turn changed, all of it or nothing.
@@ -115,22 +115,24 @@ pub trait DurableStore: Debug + Send + Sync + 'static {
     fn durable(&self) -> u64;
 
     /// Whether it keeps what it is given.
-    fn health(&self) -> Health;
+    fn standing(&self) -> Standing;
 
-    /// Says that memory was made anew from what is on disk, after a failure.
+    /// Says that memory was made anew from what is on disk: after a failure, and
+    /// again once it can keep something.
     fn reloaded(&self);
 
-    /// Waits until everything up to `number` is durable.
+    /// Waits until everything up to `number` is durable, which was given or seen
+    /// in that generation of the store.
     ///
     /// # Errors
-    /// 503, when the store failed before that.
-    fn settled(&self, number: u64) -> BoxFuture<'_, Result<(), Error>>;
+    /// 503, when the store is of another generation before that.
+    fn settled(&self, number: u64, generation: u64) -> BoxFuture<'_, Result<(), Error>>;
 
     /// As [`settled`](Self::settled), holding the thread.
     ///
     /// # Errors
-    /// 503, when the store failed before that.
-    fn settled_now(&self, number: u64) -> Result<(), Error>;
+    /// As [`settled`](Self::settled).
+    fn settled_now(&self, number: u64, generation: u64) -> Result<(), Error>;
 
     /// All there is, but for reservations and replays.
     ///

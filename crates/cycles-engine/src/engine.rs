@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cycles_protocol::{Clock, Error, ErrorCode, Random, ReservationId};
 use dashmap::DashMap;
 use hashbrown::DefaultHashBuilder;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use uuid::Uuid;
 
 use crate::durable::DurableStore;
@@ -61,7 +61,9 @@ struct Shared {
     audit: Audit,
     retention: SeedRetention,
     store: Option<Arc<dyn DurableStore>>,
-    /// Held while memory is made anew.
+    /// Held while memory is made anew, and by whoever looks at it meanwhile.
+    memory: RwLock<()>,
+    /// Held by the one that makes it anew, so that nobody else waits for that.
     reloading: Mutex<()>,
 }
 
@@ -98,6 +100,7 @@ impl Engine {
                 audit: Audit::default(),
                 retention,
                 store,
+                memory: RwLock::default(),
                 reloading: Mutex::default(),
             }),
         }
@@ -143,6 +146,7 @@ impl Engine {
     ///
     /// It only tidies: a command sees its tenant's expiry without it.
     pub fn sweep(&self) -> usize {
+        let _memory = self.looking();
         let sweep = |tenant: Arc<Tenant>| {
             let Ok(mut state) = tenant.turn() else { return 0 };
             let now = self.shared.clock.now_ms();
@@ -164,6 +168,16 @@ impl Engine {
 
     pub(crate) fn store(&self) -> Option<&Arc<dyn DurableStore>> {
         self.shared.store.as_ref()
+    }
+
+    /// While it is held, memory is not made anew. Nobody holds it twice, and nobody
+    /// while they wait for the store.
+    pub(crate) fn looking(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        self.store().map(|_| self.shared.memory.read())
+    }
+
+    pub(crate) fn memory(&self) -> &RwLock<()> {
+        &self.shared.memory
     }
 
     pub(crate) fn reloading(&self) -> &Mutex<()> {

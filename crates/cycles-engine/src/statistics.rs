@@ -32,6 +32,7 @@ impl Engine {
     /// may not be on disk yet.
     #[must_use]
     pub fn peek(&self, scopes: &[String], unit: Unit) -> Vec<Balance> {
+        let _memory = self.looking();
         let tenant = scopes.first().and_then(|root| scope::tenant(root));
         let Some(tenant) = tenant.and_then(|id| self.find_tenant(id)) else { return Vec::new() };
         self.turn(&tenant).map_or_else(
@@ -44,6 +45,7 @@ impl Engine {
     /// A tenant that too many wait for is left out.
     #[must_use]
     pub fn statistics(&self, budgets: usize) -> Vec<TenantStatistics> {
+        let _memory = self.looking();
         let mut all = Vec::new();
         for tenant in self.all_tenants() {
             let waiting = tenant.waiting();

@@ -109,6 +109,19 @@ pub(crate) fn advice(error: &rusqlite::Error) -> &'static str {
     }
 }
 
+/// Whether there was no space. SQLite says so before it has written the end of a
+/// transaction, so nothing of that one is kept.
+pub(crate) fn is_for_lack_of_space(error: &rusqlite::Error) -> bool {
+    match error {
+        // The files beside the ledger.
+        rusqlite::Error::ToSqlConversionFailure(error) => {
+            let source = error.downcast_ref::<std::io::Error>();
+            source.is_some_and(|it| it.kind() == std::io::ErrorKind::StorageFull)
+        }
+        error => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+    }
+}
+
 /// Names the file that SQLite could not use.
 pub(crate) trait InFile<T> {
     fn in_file(self, path: &Path) -> Result<T, StoreError>;

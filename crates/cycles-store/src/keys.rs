@@ -85,6 +85,12 @@ impl Numbers {
         Ok(Some(self.last))
     }
 
+    /// The transaction that was open is not kept.
+    pub(crate) fn rolled_back(&mut self) {
+        // Their numbers stay unused.
+        self.made.clear();
+    }
+
     /// The transaction is on disk, with the keys up to `filed` in the table.
     pub(crate) fn committed(&mut self, filed: Option<i64>) {
         if filed.is_none() && self.made.is_empty() {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use cycles_engine::durable::{
-    Changes, Contents, DurableStore, Health, Record, Replay, ReplayKey, ReservationQuery,
+    Changes, Contents, DurableStore, Record, Replay, ReplayKey, ReservationQuery, Standing,
     unavailable,
 };
 use cycles_protocol::{BoxFuture, Error, IdempotencyKey};
@@ -75,8 +75,7 @@ impl SqliteStore {
             tenants,
             numbers,
             checkpoints,
-            largest_batch: options.largest_batch.max(1),
-            observer: options.observer,
+            options,
         };
         let thread = std::thread::Builder::new().name("cycles-ledger".to_owned());
         let writer = thread.spawn(|| writer.run()).map_err(|error| unusable(&ledger, error))?;
@@ -224,20 +223,20 @@ impl DurableStore for SqliteStore {
         self.shared.progress.durable()
     }
 
-    fn health(&self) -> Health {
-        self.shared.progress.health()
+    fn standing(&self) -> Standing {
+        self.shared.progress.standing()
     }
 
     fn reloaded(&self) {
         self.shared.progress.reloaded();
     }
 
-    fn settled(&self, number: u64) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(self.shared.progress.settled(number))
+    fn settled(&self, number: u64, generation: u64) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.shared.progress.settled(number, generation))
     }
 
-    fn settled_now(&self, number: u64) -> Result<(), Error> {
-        self.shared.progress.settled_now(number)
+    fn settled_now(&self, number: u64, generation: u64) -> Result<(), Error> {
+        self.shared.progress.settled_now(number, generation)
     }
 
     fn contents(&self) -> Result<Contents, Error> {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 /// Where the writer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,11 @@ pub struct Options {
     pub largest_batch: usize,
     /// Reservations whose keys go from memory to the table of keys together.
     pub keys_together: u32,
+    /// How long a full disk is left alone before it is tried again.
+    pub retry_after: Duration,
+    /// Pages that the ledger may have, as if the disk were full then; never less
+    /// than it has.
+    pub pages_max: Option<Arc<AtomicU32>>,
 }
 
 impl Default for Options {
@@ -44,6 +51,8 @@ impl Default for Options {
             checkpoint_pages: 8_000,
             largest_batch: usize::MAX,
             keys_together: 4_096,
+            retry_after: Duration::from_secs(1),
+            pages_max: None,
         }
     }
 }
@@ -54,6 +63,8 @@ impl fmt::Debug for Options {
             .field("checkpoint_pages", &self.checkpoint_pages)
             .field("largest_batch", &self.largest_batch)
             .field("keys_together", &self.keys_together)
+            .field("retry_after", &self.retry_after)
+            .field("pages_max", &self.pages_max)
             .finish_non_exhaustive()
     }
 }

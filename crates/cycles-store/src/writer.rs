@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use cycles_engine::durable::{Changes, Health};
@@ -12,11 +13,15 @@ use rusqlite::Connection;
 
 use crate::apply::{self, Tenants};
 use crate::checkpoint::Checkpoints;
-use crate::error::advice;
+use crate::error::{advice, is_for_lack_of_space};
 use crate::keys::Numbers;
 use crate::progress::Progress;
-use crate::steps::{Observer, Step};
+use crate::reader;
+use crate::steps::{Options, Step};
 use crate::tidy::Tidier;
+
+/// Bytes for which there must be space before a full disk is no longer one.
+const PROBE: i64 = 1 << 20;
 
 /// What waits to be written.
 #[derive(Debug, Default)]
@@ -81,6 +86,22 @@ impl Shared {
         }
     }
 
+    /// Drops what waits: it was decided by memory that is ahead of the ledger now.
+    fn failed(&self) {
+        let mut queue = self.queue.lock();
+        queue.batch.clear();
+        self.progress.failed();
+    }
+
+    /// Waits a while; `false` at the end.
+    fn pause(&self, pause: Duration) -> bool {
+        let mut queue = self.queue.lock();
+        if !queue.stop {
+            _ = self.more.wait_for(&mut queue, pause);
+        }
+        !queue.stop
+    }
+
     pub(crate) fn hold(&self, held: bool) {
         self.queue.lock().held = held;
         self.more.notify_one();
@@ -132,31 +153,36 @@ pub(crate) struct Writer {
     pub(crate) tenants: Tenants,
     pub(crate) numbers: Numbers,
     pub(crate) checkpoints: Checkpoints,
-    pub(crate) largest_batch: usize,
-    pub(crate) observer: Option<Observer>,
+    pub(crate) options: Options,
 }
 
 impl Writer {
-    /// Writes until the end, or until the first failure.
+    /// Writes until the end, or until a failure that nothing but a restart ends.
     pub(crate) fn run(mut self) {
-        let mut tidier = Tidier::default();
-        while let Some(Work { batch, last, tidy }) = self.shared.next(self.largest_batch) {
-            let is_empty = batch.is_empty();
-            let outcome = self.write(&batch, tidy.map(|times| (&mut tidier, times)));
-            match outcome {
-                Ok(()) => self.shared.progress.reached(last),
-                Err(error) => return self.fail(&error),
-            }
-            self.checkpoints.answered(is_empty);
-            if let Err(error) =
-                self.checkpoints.after_batch(&self.connection, self.observer.as_ref())
-            {
-                return self.fail(&error);
+        while let Err(error) = self.keep() {
+            let goes_on = is_for_lack_of_space(&error);
+            self.fail(&error, goes_on);
+            if !goes_on || !self.recover() {
+                return;
             }
         }
         if let Err(error) = self.checkpoints.last(&self.connection) {
             tracing::warn!(%error, path = %self.path.display(), "the ledger's log stays; the next start reads it");
         }
+    }
+
+    /// Writes until the end, or until the first failure.
+    fn keep(&mut self) -> rusqlite::Result<()> {
+        let mut tidier = Tidier::default();
+        while let Some(Work { batch, last, tidy }) =
+            self.shared.next(self.options.largest_batch.max(1))
+        {
+            self.write(&batch, tidy.map(|times| (&mut tidier, times)))?;
+            self.shared.progress.reached(last);
+            self.checkpoints.answered(batch.is_empty());
+            self.checkpoints.after_batch(&self.connection, self.options.observer.as_ref())?;
+        }
+        Ok(())
     }
 
     fn write(
@@ -165,6 +191,7 @@ impl Writer {
         tidy: Option<(&mut Tidier, (i64, i64))>,
     ) -> rusqlite::Result<()> {
         self.observe(Step::Taken(batch.len()));
+        self.limit()?;
         let transaction = self.connection.unchecked_transaction()?;
         let filed = self.numbers.file(&transaction)?;
         if !batch.is_empty() {
@@ -181,18 +208,65 @@ impl Writer {
     }
 
     fn observe(&self, step: Step) {
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = &self.options.observer {
             observer(step);
         }
     }
 
-    fn fail(self, error: &rusqlite::Error) {
+    /// Makes the disk as full as a test wants it.
+    fn limit(&self) -> rusqlite::Result<()> {
+        let Some(pages) = &self.options.pages_max else { return Ok(()) };
+        let pages = pages.load(Ordering::Relaxed);
+        self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+    }
+
+    fn fail(&mut self, error: &rusqlite::Error, goes_on: bool) {
         let path: &Path = &self.path;
-        tracing::error!(
-            path = %path.display(),
-            "the ledger cannot be written: {error}{}; the server only reads until it is restarted",
-            advice(error)
-        );
-        self.shared.progress.failed();
+        if goes_on {
+            tracing::error!(
+                path = %path.display(),
+                "the ledger cannot be written: {error}; free some space: the server only reads until then, and goes on by itself"
+            );
+        } else {
+            tracing::error!(
+                path = %path.display(),
+                "the ledger cannot be written: {error}{}; the server only reads until it is restarted",
+                advice(error)
+            );
+        }
+        self.shared.failed();
+    }
+
+    /// Waits until the ledger can be written again; `false` where the end comes first.
+    fn recover(&mut self) -> bool {
+        while self.shared.pause(self.options.retry_after) {
+            match self.begin_anew() {
+                Ok(()) => {
+                    tracing::info!(path = %self.path.display(), "the ledger can be written again: the server goes on");
+                    self.shared.progress.recovered();
+                    return true;
+                }
+                Err(error) => tracing::debug!(%error, "the ledger cannot be written yet"),
+            }
+        }
+        false
+    }
+
+    /// Whether there is space for more than the next batch, in the log and in the
+    /// ledger; and forgets what came of the batch that failed.
+    fn begin_anew(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        self.limit()?;
+        // First, since the log must not be reused while its pages lack checksums.
+        self.checkpoints.run(&self.connection, None)?;
+        let probe = "INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(?))";
+        self.connection.execute(probe, [PROBE])?;
+        self.checkpoints.run(&self.connection, None)?;
+        self.connection.execute("DELETE FROM meta WHERE name = 'probe'", [])?;
+        self.tenants = reader::tenants(&self.connection)?;
+        self.numbers.rolled_back();
+        Ok(())
     }
 }

@@ -106,6 +106,6 @@ impl StoreMetrics {
         let backlog = store.backlog();
         self.backlog.set(super::count(backlog.requests));
         self.backlog_age_ms.set(i64::try_from(backlog.age.as_millis()).unwrap_or(i64::MAX));
-        self.read_only.set(i64::from(store.health() != Health::Keeping));
+        self.read_only.set(i64::from(store.standing().health != Health::Keeping));
     }
 }

@@ -15,8 +15,18 @@ pub enum Health {
     /// It failed, and memory may be ahead of it: nothing can be answered.
     Failed,
     /// It failed, and memory was made anew from what is on disk: reads are
-    /// answered, nothing changes any more.
+    /// answered, nothing changes until it can keep something again.
     ReadOnly,
+}
+
+/// How a store is, and since which failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Whether it keeps what it is given.
+    pub health: Health,
+    /// Rises with every failure, and when it can keep something again: memory of
+    /// before may be ahead of it.
+    pub generation: u64,
 }
 
 /// The answer while a store cannot do its part: 503, to be repeated with the

@@ -72,9 +72,14 @@ impl Keys {
         true
     }
 
-    /// Forgets all.
-    pub(crate) fn clear(&self) {
-        self.0.write().clear();
+    /// Puts these in the place of all that there are, at once: nobody is refused
+    /// meanwhile.
+    pub(crate) fn restore(&self, all: impl IntoIterator<Item = (KeyHash, ApiKey)>) {
+        let keys = Self::default();
+        for (hash, key) in all {
+            keys.insert(hash, key);
+        }
+        *self.0.write() = keys.0.into_inner();
     }
 
     pub(crate) fn find(&self, hash: &KeyHash) -> Option<Arc<ApiKey>> {

@@ -4,6 +4,7 @@
 mod clock;
 mod damage;
 mod fixture;
+mod full;
 mod history;
 mod inspection;
 mod listing;
