@@ -11,7 +11,7 @@ use cycles_engine::{Engine, TenantStatistics};
 use cycles_protocol::{Call, Decision, ErrorCode, Operation, Principal};
 use cycles_server::{Exchange, MetricsPage, Observer};
 use parking_lot::Mutex;
-use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -27,9 +27,23 @@ const BUDGETS_SHOWN: usize = 1_000;
 const BUCKETS: [f64; 11] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
 
+/// The label of that name; none where tenants are not told apart.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Tenant(Option<String>);
+
+impl EncodeLabelSet for Tenant {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(tenant) => ("tenant", tenant.as_str()).encode(encoder.encode_label()),
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decided {
-    tenant: String,
+    #[prometheus(flatten)]
+    tenant: Tenant,
     decision: &'static str,
     reason: String,
     overage_policy: &'static str,
@@ -37,7 +51,8 @@ struct Decided {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Settled {
-    tenant: String,
+    #[prometheus(flatten)]
+    tenant: Tenant,
     decision: &'static str,
     reason: &'static str,
 }
@@ -51,12 +66,14 @@ struct Released {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTenant {
-    tenant: String,
+    #[prometheus(flatten)]
+    tenant: Tenant,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfBudget {
-    tenant: String,
+    #[prometheus(flatten)]
+    tenant: Tenant,
     scope: String,
     unit: &'static str,
 }
@@ -74,6 +91,7 @@ type PerBudget = Family<OfBudget, Gauge>;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     engine: Engine,
+    tells_tenants: bool,
     registry: Registry,
     reserve: Family<Decided, Counter>,
     events: Family<Decided, Counter>,
@@ -100,10 +118,16 @@ struct Scraped {
 }
 
 impl Metrics {
-    /// Of `engine`, and of the store that keeps it, if one does.
-    pub(crate) fn new(engine: Engine, store: Option<Arc<StoreMetrics>>) -> Self {
+    /// Of `engine`, and of the store that keeps it, if one does; with or without
+    /// series of each tenant.
+    pub(crate) fn new(
+        engine: Engine,
+        store: Option<Arc<StoreMetrics>>,
+        tells_tenants: bool,
+    ) -> Self {
         let mut metrics = Self {
             engine,
+            tells_tenants,
             registry: Registry::default(),
             reserve: Family::default(),
             events: Family::default(),
@@ -177,12 +201,15 @@ impl Metrics {
             scraped.debt.clone(),
         );
     }
-}
 
-fn tenant(call: &Call) -> String {
-    match &call.principal {
-        Principal::Tenant { tenant_id, .. } => tenant_id.as_ref().to_owned(),
-        _ => String::new(),
+    /// Whose call it is; operators' are nobody's, under the name that existing
+    /// dashboards know.
+    fn tenant(&self, call: &Call) -> Tenant {
+        let tenant = || match &call.principal {
+            Principal::Tenant { tenant_id, .. } => tenant_id.as_ref().to_owned(),
+            _ => "UNKNOWN".to_owned(),
+        };
+        Tenant(self.tells_tenants.then(tenant))
     }
 }
 
@@ -191,36 +218,35 @@ fn code(exchange: &Exchange<'_>) -> &'static str {
     exchange.error.map_or("OK", |error| ErrorCode::as_str(error.code()))
 }
 
-fn decided(call: &Call, exchange: &Exchange<'_>) -> Decided {
+fn decided(tenant: Tenant, exchange: &Exchange<'_>) -> Decided {
     let decision = match exchange.error {
         Some(_) => Decision::Deny,
         None => exchange.decision.unwrap_or(Decision::Allow),
     };
     let reason = exchange.reason_code.unwrap_or_else(|| code(exchange));
     let overage_policy = exchange.overage_policy.map_or("DEFAULT", |policy| policy.as_str());
-    let (tenant, reason) = (tenant(call), reason.to_owned());
-    Decided { tenant, decision: decision.as_str(), reason, overage_policy }
+    Decided { tenant, decision: decision.as_str(), reason: reason.to_owned(), overage_policy }
 }
 
-fn settled(call: &Call, exchange: &Exchange<'_>, done: &'static str) -> Settled {
+fn settled(tenant: Tenant, exchange: &Exchange<'_>, done: &'static str) -> Settled {
     let decision = if exchange.error.is_some() { "DENY" } else { done };
-    Settled { tenant: tenant(call), decision, reason: code(exchange) }
+    Settled { tenant, decision, reason: code(exchange) }
 }
 
 impl Observer for Metrics {
     fn saw(&self, call: &Call, exchange: &Exchange<'_>) {
         match exchange.operation {
             Operation::CreateReservation => {
-                self.reserve.get_or_create(&decided(call, exchange)).inc();
+                self.reserve.get_or_create(&decided(self.tenant(call), exchange)).inc();
             }
             Operation::CreateEvent => {
-                self.events.get_or_create(&decided(call, exchange)).inc();
+                self.events.get_or_create(&decided(self.tenant(call), exchange)).inc();
             }
             Operation::Commit => {
-                self.commit.get_or_create(&settled(call, exchange, "COMMITTED")).inc();
+                self.commit.get_or_create(&settled(self.tenant(call), exchange, "COMMITTED")).inc();
             }
             Operation::Extend => {
-                self.extend.get_or_create(&settled(call, exchange, "EXTENDED")).inc();
+                self.extend.get_or_create(&settled(self.tenant(call), exchange, "EXTENDED")).inc();
             }
             Operation::Release => {
                 let is_admin = matches!(call.principal, Principal::Admin);
@@ -239,13 +265,24 @@ impl Observer for Metrics {
 }
 
 impl Scraped {
+    /// All tenants together.
+    fn take_sums(&self, all: &[TenantStatistics]) {
+        let of = OfTenant { tenant: Tenant(None) };
+        let sum = |count: fn(&TenantStatistics) -> usize| self::count(all.iter().map(count).sum());
+        raise(&self.expired.get_or_create(&of), all.iter().map(|it| it.expired).sum());
+        raise(&self.overdrafts.get_or_create(&of), all.iter().map(|it| it.overdrafts).sum());
+        self.open.get_or_create(&of).set(sum(|it| it.open_reservations));
+        self.waiting.get_or_create(&of).set(sum(|it| it.waiting));
+        self.budgets.get_or_create(&of).set(sum(|it| it.budget_count));
+    }
+
     fn take(&self, all: &[TenantStatistics]) {
         // Budgets that left the first thousand must not stay as they were.
         for family in [&self.used, &self.remaining, &self.reserved, &self.debt] {
             family.clear();
         }
         for statistics in all {
-            let of = OfTenant { tenant: statistics.tenant_id.clone() };
+            let of = OfTenant { tenant: Tenant(Some(statistics.tenant_id.clone())) };
             raise(&self.expired.get_or_create(&of), statistics.expired);
             raise(&self.overdrafts.get_or_create(&of), statistics.overdrafts);
             self.open.get_or_create(&of).set(count(statistics.open_reservations));
@@ -253,7 +290,7 @@ impl Scraped {
             self.budgets.get_or_create(&of).set(count(statistics.budget_count));
             for budget in &statistics.budgets {
                 let of = OfBudget {
-                    tenant: budget.tenant_id.clone(),
+                    tenant: Tenant(Some(budget.tenant_id.clone())),
                     scope: budget.scope.clone(),
                     unit: budget.unit.as_str(),
                 };
@@ -282,7 +319,11 @@ fn count(count: usize) -> i64 {
 impl MetricsPage for Metrics {
     fn render(&self) -> (&'static str, String) {
         let scraped = self.scrape.lock();
-        scraped.take(&self.engine.statistics(BUDGETS_SHOWN));
+        if self.tells_tenants {
+            scraped.take(&self.engine.statistics(BUDGETS_SHOWN));
+        } else {
+            scraped.take_sums(&self.engine.statistics(0));
+        }
         if let Some(store) = &self.store {
             store.scrape();
         }

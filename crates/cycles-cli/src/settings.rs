@@ -17,6 +17,11 @@ pub(crate) const FILE_VARIABLE: &str = "CYCLES_CONFIG";
 /// The subcommands whose arguments are settings, in sections of their own.
 pub(crate) const SECTIONS: &[&str] = &["serve"];
 
+/// Variables of the existing servers for settings that have one of their own here,
+/// which wins: section, key, variable.
+const ALIASES: &[(&str, &str, &str)] =
+    &[("", "admin_key", "ADMIN_API_KEY"), ("serve", "admin_key", "ADMIN_API_KEY")];
+
 /// Arguments that are no setting, because they say what to do rather than how.
 const NO_SETTINGS: &[&str] = &["json", "help", "version"];
 
@@ -171,11 +176,15 @@ impl SettingsFile {
     fn defaults(&self, command: Command, section: &str) -> Command {
         let command = command.mut_args(|arg| {
             let key = arg.get_id().as_str().to_owned();
-            let value = self.get(section, &key).or_else(|| {
+            let of = |section: &str| {
+                let alias = by_alias(section, &key).map(|(_, value)| value);
+                alias.or_else(|| self.get(section, &key).map(str::to_owned))
+            };
+            let value = of(section).or_else(|| {
                 // Connection settings are every command's, and stand at the root.
-                (section.is_empty() || arg.is_global_set()).then(|| self.get("", &key)).flatten()
+                (section.is_empty() || arg.is_global_set()).then(|| of("")).flatten()
             });
-            match value.map(str::to_owned) {
+            match value {
                 Some(value) => arg.required(false).default_value(value),
                 None => arg,
             }
@@ -185,6 +194,14 @@ impl SettingsFile {
             self.defaults(sub, if SECTIONS.contains(&name.as_str()) { &name } else { section })
         })
     }
+}
+
+/// The variable of an existing server that sets a setting, and its value; one that
+/// is empty sets nothing.
+pub(crate) fn by_alias(section: &str, key: &str) -> Option<(&'static str, String)> {
+    let of_key = ALIASES.iter().filter(|alias| (alias.0, alias.1) == (section, key));
+    let mut set = of_key.filter_map(|(_, _, name)| Some((*name, std::env::var(name).ok()?)));
+    set.find(|(_, value)| !value.is_empty())
 }
 
 /// How a setting is called, `serve.listen`.

@@ -5,6 +5,12 @@
 //! from. One thread writes: whatever has come together while the disk was busy
 //! is the next transaction, and answers leave once theirs is on disk.
 
+#[cfg(not(unix))]
+compile_error!(
+    "a data directory needs a Unix system: files are read and written at offsets, and locked. \
+     The engine in memory, the server and the SDKs build everywhere"
+);
+
 mod apply;
 mod backup;
 mod checkpoint;

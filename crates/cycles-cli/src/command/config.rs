@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Arguments;
 use crate::failure::Failure;
 use crate::output::Table;
-use crate::settings::{Connection, SettingsFile, keys, shown};
+use crate::settings::{Connection, SettingsFile, by_alias, keys, shown};
 
 /// Show every setting, its value, and where that comes from.
 ///
@@ -61,13 +61,13 @@ fn argument<'a>(command: &'a Command, subcommand: &str, key: &str) -> Option<&'a
 
 fn row(section: &str, arg: &Arg, own: &ArgMatches, file: &SettingsFile) -> Row {
     let key = arg.get_id().as_str();
-    let variable = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
+    let mut variable = arg.get_env().and_then(|name| name.to_str()).map(str::to_owned);
     let flag = if section.is_empty() {
         own.value_source(key).is_some_and(|source| source == ValueSource::CommandLine)
     } else {
         false
     };
-    let from_environment = || variable.as_deref().and_then(|name| std::env::var(name).ok());
+    let from_environment = variable.as_deref().and_then(|name| std::env::var(name).ok());
     let from_file = || file.get(section, key).map(str::to_owned);
     let default = || {
         let values: Vec<_> = arg.get_default_values().iter().filter_map(|v| v.to_str()).collect();
@@ -76,7 +76,10 @@ fn row(section: &str, arg: &Arg, own: &ArgMatches, file: &SettingsFile) -> Row {
     let (value, origin) = if flag {
         let raw = own.get_raw(key).and_then(|mut values| values.next());
         (raw.map(|value| value.to_string_lossy().into_owned()), "flag")
-    } else if let Some(value) = from_environment() {
+    } else if let Some(value) = from_environment {
+        (Some(value), "environment")
+    } else if let Some((name, value)) = by_alias(section, key) {
+        variable = Some(name.to_owned());
         (Some(value), "environment")
     } else if let Some(value) = from_file() {
         (Some(value), "file")

@@ -15,6 +15,7 @@ use cycles_server::{EmbeddedServer, ServerConfig, StartError, TlsError, TlsIdent
 use cycles_store::{Options, SqliteStore};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::address::{self, AdminListen};
 use crate::command::data::failure;
@@ -57,13 +58,19 @@ pub(crate) struct Serve {
     /// Key that X-Admin-API-Key must carry. Unless given, a random one is made
     /// and written to stderr.
     ///
-    /// Prefer the environment variable: arguments are visible to other users.
-    #[arg(long, value_name = "KEY", env = "CYCLES_ADMIN_API_KEY", hide_env_values = true, value_parser = NonEmptyStringValueParser::new())]
+    /// Prefer the environment variable: arguments are visible to other users. It may
+    /// also be called ADMIN_API_KEY.
+    #[arg(long, value_name = "KEY", env = "CYCLES_ADMIN_API_KEY", hide_env_values = true, hide_default_value = true, value_parser = NonEmptyStringValueParser::new())]
     admin_key: Option<String>,
 
     /// Answer GET /metrics (and /actuator/prometheus), to anybody.
     #[arg(long, value_name = "true|false", default_value_t = true, action = ArgAction::Set)]
     metrics: bool,
+
+    /// Tell tenants and their budgets apart in metrics: very many tenants are very
+    /// many series. Without, counts are of all tenants together.
+    #[arg(long, value_name = "true|false", env = "CYCLES_METRICS_TENANT_TAG_ENABLED", default_value_t = true, action = ArgAction::Set)]
+    metrics_tenant_tag: bool,
 
     /// PEM file with the server's certificate and those that signed it: speak TLS.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -76,6 +83,10 @@ pub(crate) struct Serve {
     /// How logs are written to stderr.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+
+    /// What is logged, unless RUST_LOG says more exactly.
+    #[arg(long, value_enum, env = "LOG_LEVEL", ignore_case = true, default_value_t = LogLevel::Info)]
+    log_level: LogLevel,
 
     /// How often expired reservations are looked for where nobody asks, in
     /// milliseconds. Whoever asks about a budget sees them expire on time anyway.
@@ -97,6 +108,33 @@ enum LogFormat {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    /// What failed.
+    Error,
+    /// What may.
+    #[value(alias = "warning")]
+    Warn,
+    /// And what the server does.
+    Info,
+    /// And how.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
+            Self::Trace => LevelFilter::TRACE,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Store {
     /// In memory: gone at exit.
     Memory,
@@ -109,7 +147,8 @@ When it answers requests, it prints one line of JSON on stdout:
 
   {\"event\":\"ready\",\"base_url\":\"http://127.0.0.1:7878\",\"admin_url\":\"http://127.0.0.1:7979\"}
 
-Logs go to stderr; RUST_LOG sets which, like RUST_LOG=cycles_server=debug.
+Logs go to stderr; RUST_LOG picks them more exactly than --log-level, like
+RUST_LOG=cycles_server=debug.
 SIGTERM and SIGINT let requests in flight end, for at most 10 s; a second
 signal ends at once.
 
@@ -135,7 +174,7 @@ Try it:
 impl Serve {
     /// Serves until a signal.
     pub(crate) fn run(self) -> Result<(), Failure> {
-        log_to_stderr(self.log_format);
+        log_to_stderr(self.log_format, self.log_level);
         let seed = self.seed.as_deref().map_or_else(|| Ok(Seed::default()), read_seed)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -188,7 +227,7 @@ impl Serve {
             .listen(self.listen)
             .admin_listen(admin_listen.address());
         if self.metrics {
-            let metrics = Arc::new(Metrics::new(engine.clone(), stored));
+            let metrics = Arc::new(Metrics::new(engine.clone(), stored, self.metrics_tenant_tag));
             config = config.observer(Arc::<Metrics>::clone(&metrics)).metrics(metrics);
         }
         if let Some(identity) = self.tls()? {
@@ -278,8 +317,9 @@ impl Serve {
     }
 }
 
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn log_to_stderr(format: LogFormat, level: LogLevel) {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::default().add_directive(level.filter().into()));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match format {
         LogFormat::Text => log.init(),

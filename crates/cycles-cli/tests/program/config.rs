@@ -45,6 +45,46 @@ serve:
 }
 
 #[tokio::test]
+async fn names_of_existing_servers_work_and_give_way() {
+    let file = file("aliases.yaml", "admin_key: file\n");
+    let shown = |own: Option<&'static str>| {
+        let mut command = cycles(&["config", "--json"]);
+        command.env("CYCLES_CONFIG", &file).env("ADMIN_API_KEY", "secret-alias");
+        command.env("CYCLES_METRICS_TENANT_TAG_ENABLED", "false").env("LOG_LEVEL", "WARNING");
+        command.envs(own.map(|key| ("CYCLES_ADMIN_API_KEY", key)));
+        async move {
+            let (code, stdout, stderr) = ended(&mut command).await;
+            assert_eq!(code, Some(0), "{stderr}");
+            assert!(!stdout.contains("secret-alias"), "{stdout}");
+            serde_json::from_str::<Vec<Value>>(&stdout).unwrap()
+        }
+    };
+    let rows = shown(None).await;
+    for (key, value, variable) in [
+        ("admin_key", "(set)", "ADMIN_API_KEY"),
+        ("serve.admin_key", "(set)", "ADMIN_API_KEY"),
+        ("serve.metrics_tenant_tag", "false", "CYCLES_METRICS_TENANT_TAG_ENABLED"),
+        ("serve.log_level", "WARNING", "LOG_LEVEL"),
+    ] {
+        let found = row(&rows, key);
+        assert_eq!((&found["value"], &found["origin"]), (&value.into(), &"environment".into()));
+        assert_eq!(found["environment"], variable, "{key}");
+    }
+    let rows = shown(Some("own")).await;
+    assert_eq!(row(&rows, "serve.admin_key")["environment"], "CYCLES_ADMIN_API_KEY");
+
+    let mut serve = cycles(&["serve", "--listen", "127.0.0.1:0"]);
+    let (child, ready) = serving(serve.env("ADMIN_API_KEY", "secret-alias")).await;
+    let mut list = cycles(&["tenant", "list", "--base-url", ready["base_url"].as_str().unwrap()]);
+    let (code, _, stderr) = ended(list.env("ADMIN_API_KEY", "secret-alias")).await;
+    assert_eq!(code, Some(0), "{stderr}");
+    drop(child);
+    let (_, help, _) =
+        ended(cycles(&["serve", "--help"]).env("ADMIN_API_KEY", "secret-alias")).await;
+    assert!(!help.contains("secret-alias"), "a key is not shown in the help: {help}");
+}
+
+#[tokio::test]
 async fn the_file_reaches_the_commands() {
     let text = "serve: {listen: '127.0.0.1:0', admin_key: from-file}\n";
     let path = file("serve-config.yaml", text);

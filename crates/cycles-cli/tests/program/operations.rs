@@ -82,6 +82,25 @@ async fn metrics_count_what_happened() {
     }
 }
 
+#[tokio::test]
+async fn tenants_are_told_apart_unless_there_are_too_many() {
+    let seed = file("untold.yaml", SEED);
+    let mut serve = cycles(&["serve", "--listen", "127.0.0.1:0", "--metrics-tenant-tag", "false"]);
+    let (child, ready) = serving(serve.arg("--seed").arg(&seed)).await;
+    let url = ready["base_url"].as_str().unwrap();
+    let body = r#"{"idempotency_key":"x","subject":{"tenant":"acme"},"action":{"kind":"k","name":"n"},"estimate":{"unit":"TOKENS","amount":1}}"#;
+    let key = ("x-cycles-api-key", ACME_KEY);
+    let answer = exchange(url, ("POST", "/v1/reservations"), key, body).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let page = exchange(url, ("GET", "/metrics"), ("accept", "*/*"), "").await;
+    assert!(!page.contains("tenant=") && !page.contains("scope="), "{page}");
+    let open = page.lines().find(|line| line.starts_with("cycles_reservations_open"));
+    assert!(open.is_some_and(|line| line.ends_with(" 1")), "{page}");
+    let reserve = "cycles_reservations_reserve_total{decision=\"ALLOW\"";
+    assert!(page.contains(reserve), "{page}");
+    drop(child);
+}
+
 /// Every `cycles_…` word that an expression has, without a histogram's suffix.
 fn names(text: &str) -> BTreeSet<String> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));

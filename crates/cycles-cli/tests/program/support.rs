@@ -33,7 +33,9 @@ pub(crate) fn cycles(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
-    command.env_remove("RUST_LOG").env_remove("HOME").env_remove("XDG_CONFIG_HOME");
+    for name in ["ADMIN_API_KEY", "LOG_LEVEL", "RUST_LOG", "HOME", "XDG_CONFIG_HOME"] {
+        command.env_remove(name);
+    }
     command
 }
 
