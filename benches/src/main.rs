@@ -83,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         }),
         Command::Http { runs } => serde_json::to_value(http::measure(runs)?)?,
         Command::Store { runs, reservations, directory } => {
-            store::measure(runs, reservations, directory)?
+            store::measure(runs, reservations, directory.as_deref())?
         }
         Command::Memory => serde_json::to_value(memory::measure()?)?,
         Command::Start { program, runs } => serde_json::to_value(start::measure(&program, runs)?)?,

@@ -5,7 +5,7 @@ mod large;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -34,12 +34,8 @@ struct Figures {
     each_transaction: f64,
 }
 
-pub(crate) fn measure(
-    runs: usize,
-    reservations: usize,
-    directory: Option<PathBuf>,
-) -> Result<Value> {
-    let place = || place(directory.as_deref());
+pub(crate) fn measure(runs: usize, reservations: usize, directory: Option<&Path>) -> Result<Value> {
+    let place = || place(directory);
     let once = |target, slower_by| once(target, &place()?, slower_by);
     let (mut durable, mut memory, mut each) = (Vec::new(), Vec::new(), Vec::new());
     let mut syncs = Vec::new();
@@ -77,7 +73,7 @@ pub(crate) fn measure(
         "transaction_each_per_s": middle(&each, |it| it.per_s),
         "transaction_each_p50_ms": middle(&each, |it| it.p50_ms),
         "slower": slower.into_iter().collect::<Result<Vec<_>>>()?,
-        "large": large::measure(&place, reservations)?,
+        "large": large::measure(place, reservations)?,
     }))
 }
 

@@ -6,6 +6,7 @@ mod node;
 mod python;
 mod settlement;
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -83,7 +84,13 @@ impl Subject {
 }
 
 /// Measures `subjects`, or all where none is named, and prints a table for each.
-pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> Result<bool> {
+pub(crate) fn run(
+    repo: &Repo,
+    subjects: &[Subject],
+    runs: u32,
+    calls: u32,
+    directory: Option<&Path>,
+) -> Result<bool> {
     let named = !subjects.is_empty();
     let subjects = if named { subjects.to_vec() } else { by_default() };
     build::workspace(repo)?;
@@ -91,7 +98,7 @@ pub(crate) fn run(repo: &Repo, subjects: &[Subject], runs: u32, calls: u32) -> R
         match subject {
             Subject::C => {}
             Subject::Settlement => settlement::run(repo, runs)?,
-            _ => authority::run(repo, *subject, runs)?,
+            _ => authority::run(repo, *subject, runs, directory)?,
         }
     }
     let languages: Vec<_> = subjects.iter().filter_map(|subject| subject.language()).collect();

@@ -62,6 +62,9 @@ enum Command {
         /// Guarded calls in each run
         #[arg(long, default_value_t = 1000)]
         calls: u32,
+        /// Where `store` makes its ledgers, so that another disk is measured
+        #[arg(long)]
+        directory: Option<std::path::PathBuf>,
     },
     /// Replay a seed of the simulation that checks the engine against an oracle
     Simulate {
@@ -128,7 +131,9 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Fmt => fmt::run(&repo),
         Command::Build { languages } => build::run(&repo, &languages),
         Command::Scenarios => scenarios::list(&repo),
-        Command::Bench { subjects, runs, calls } => bench::run(&repo, &subjects, runs, calls),
+        Command::Bench { subjects, runs, calls, directory } => {
+            bench::run(&repo, &subjects, runs, calls, directory.as_deref())
+        }
         Command::Simulate { seed, steps } => simulate::run(&repo, seed, steps),
         Command::Crash { kills, seed } => crash::run(&repo, kills, seed),
         Command::Soak => {

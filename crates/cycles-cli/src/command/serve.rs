@@ -58,8 +58,8 @@ pub(crate) struct Serve {
     /// Key that X-Admin-API-Key must carry. Unless given, a random one is made
     /// and written to stderr.
     ///
-    /// Prefer the environment variable: arguments are visible to other users. It may
-    /// also be called ADMIN_API_KEY.
+    /// Prefer the environment variable: arguments are visible to other users. The
+    /// existing servers' name of it works too.
     #[arg(long, value_name = "KEY", env = "CYCLES_ADMIN_API_KEY", hide_env_values = true, hide_default_value = true, value_parser = NonEmptyStringValueParser::new())]
     admin_key: Option<String>,
 
@@ -84,8 +84,7 @@ pub(crate) struct Serve {
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
 
-    /// What is logged, unless RUST_LOG says more exactly.
-    #[arg(long, value_enum, env = "LOG_LEVEL", ignore_case = true, default_value_t = LogLevel::Info)]
+    #[arg(long, help = "What is logged, unless RUST_LOG says more exactly", value_enum, env = "LOG_LEVEL", ignore_case = true, default_value_t = LogLevel::Info)]
     log_level: LogLevel,
 
     /// How often expired reservations are looked for where nobody asks, in

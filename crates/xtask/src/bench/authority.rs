@@ -1,5 +1,6 @@
 //! The authority's figures, as `benches/` measures them.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -9,14 +10,22 @@ use super::Subject;
 use crate::repo::{PROFILE, Repo};
 use crate::run::run_and_keep;
 
-pub(super) fn run(repo: &Repo, subject: Subject, runs: u32) -> Result<()> {
+pub(super) fn run(
+    repo: &Repo,
+    subject: Subject,
+    runs: u32,
+    directory: Option<&Path>,
+) -> Result<()> {
     let program = |name: &str| repo.artifact(&format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let mut command = Command::new(program("cycles-bench"));
     let runs_argument = ["--runs".to_owned(), runs.to_string()];
     match subject {
         Subject::Ledger => command.arg("ledger").args(runs_argument),
         Subject::Http => command.arg("http").args(runs_argument),
-        Subject::Store => command.arg("store").args(runs_argument),
+        Subject::Store => {
+            let at = directory.map(|directory| [Path::new("--directory"), directory]);
+            command.arg("store").args(runs_argument).args(at.into_iter().flatten())
+        }
         Subject::Memory => command.arg("memory"),
         _ => command.arg("start").arg(program("cycles")),
     };
