@@ -242,7 +242,8 @@ impl Writer {
         while self.shared.pause(self.options.retry_after) {
             match self.begin_anew() {
                 Ok(()) => {
-                    tracing::info!(path = %self.path.display(), "the ledger can be written again: the server goes on");
+                    // As loud as most logs are, since it ends what an error began.
+                    tracing::warn!(path = %self.path.display(), "the ledger can be written again: the server goes on");
                     self.shared.progress.recovered();
                     return true;
                 }

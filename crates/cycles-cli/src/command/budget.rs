@@ -317,8 +317,8 @@ fn which(scope: &str, unit: Unit) -> Vec<(&'static str, String)> {
 /// # Errors
 /// Exit code 2, for what is no scope: the server need not be asked.
 fn tenant_of(scope: &str) -> Result<Option<String>, Failure> {
-    let canonical = scope::canonical(scope)
-        .map_err(|error| Failure::Usage(format!("{} scope={scope:?}", error.message())))?;
+    let canonical =
+        scope::canonical(scope).map_err(|error| Failure::Usage(error.message().to_owned()))?;
     Ok(scope::tenant(&canonical).map(str::to_owned))
 }
 
