@@ -2,6 +2,7 @@ package dev.runcycles
 
 import com.sun.jna.Platform
 import java.io.File
+import java.io.IOException
 import java.net.URL
 import java.nio.file.Files
 import java.nio.file.Path
@@ -33,7 +34,11 @@ internal object NativeLibrary {
 
     private fun loadUnpacked(resource: URL, file: String) {
         val folder = Path.of(System.getProperty("jna.tmpdir") ?: System.getProperty("java.io.tmpdir"))
-        val copy = Files.createTempFile(folder, "runcycles-", "-$file").toFile()
+        val copy = try {
+            Files.createTempFile(folder, "runcycles-", "-$file").toFile()
+        } catch (unwritable: IOException) {
+            throw UnsatisfiedLinkError("Unable to unpack it; name a folder with -Djna.tmpdir: $unwritable")
+        }
         try {
             resource.openStream().use { Files.copy(it, copy.toPath(), StandardCopyOption.REPLACE_EXISTING) }
             System.load(copy.path)
