@@ -1,13 +1,14 @@
 //! A starting state in YAML or JSON: tenants, keys, budgets and policies.
 
 mod amount;
+mod budgets;
 mod policy;
 mod retention;
 
 use std::fmt;
 
 use cycles_protocol::control::{BudgetPeriod, BudgetStatus, TenantStatus};
-use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit};
+use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit, scope};
 use serde::{Deserialize, Serialize};
 
 pub use amount::SeedAmount;
@@ -21,7 +22,7 @@ pub use retention::SeedRetention;
 /// ```
 /// let seed = cycles_engine::Seed::from_yaml(
 ///     "keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-/// budgets: [{scope: 'tenant:acme', unit: USD_MICROCENTS, allocated: $1.00}]",
+/// budgets: {tenant:acme: $1.00}",
 /// )?;
 /// assert_eq!(seed.keys[0].secret, "cyc_test_acme");
 /// # Ok::<(), cycles_engine::SeedError>(())
@@ -33,7 +34,8 @@ pub struct Seed {
     pub tenants: Vec<SeedTenant>,
     /// Keys with their secrets.
     pub keys: Vec<SeedKey>,
-    /// Budgets in any state.
+    /// Budgets in any state; for short, scopes with their amounts.
+    #[serde(deserialize_with = "budgets::read")]
     pub budgets: Vec<SeedBudget>,
     /// Policies; of equals, the later one wins.
     pub policies: Vec<SeedPolicy>,
@@ -94,6 +96,18 @@ pub struct SeedKey {
     pub scope_filter: Option<Vec<String>>,
 }
 
+impl SeedKey {
+    fn default_of(tenant: &str) -> Self {
+        Self {
+            name: tenant.to_owned(),
+            secret: format!("cyc_embedded_{tenant}"),
+            tenant_id: tenant.to_owned(),
+            permissions: None,
+            scope_filter: None,
+        }
+    }
+}
+
 // A seed is printed in logs and test failures; a secret must not be.
 impl fmt::Debug for SeedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,6 +157,25 @@ pub struct SeedBudget {
     pub period: Option<BudgetPeriod>,
 }
 
+impl SeedBudget {
+    /// An active budget of which nothing is spent.
+    pub fn new(scope: impl Into<String>, unit: Unit, allocated: impl Into<SeedAmount>) -> Self {
+        Self {
+            scope: scope.into(),
+            unit,
+            allocated: allocated.into(),
+            spent: None,
+            debt: None,
+            overdraft_limit: None,
+            is_over_limit: None,
+            status: None,
+            commit_overage_policy: None,
+            caps: None,
+            period: None,
+        }
+    }
+}
+
 /// Why a seed cannot be used: names the line and column, or the entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -166,5 +199,24 @@ impl Seed {
         let options = serde_saphyr::options! { with_snippet: false };
         serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| SeedError::new(format!("seed does not parse: {error}")))
+    }
+
+    /// The seed for an authority that only this process reaches: where it has no
+    /// keys, each tenant gets one, called like the tenant. A server that others
+    /// reach must not start so, since anybody can guess these secrets.
+    #[must_use]
+    pub fn with_default_keys(mut self) -> Self {
+        if self.keys.is_empty() {
+            let declared = self.tenants.iter().map(|tenant| tenant.tenant_id.as_str());
+            let mentioned = self.budgets.iter().filter_map(|budget| scope::tenant(&budget.scope));
+            let mut tenants: Vec<&str> = Vec::new();
+            for tenant in declared.chain(mentioned) {
+                if !tenants.contains(&tenant) {
+                    tenants.push(tenant);
+                }
+            }
+            self.keys = tenants.into_iter().map(SeedKey::default_of).collect();
+        }
+        self
     }
 }

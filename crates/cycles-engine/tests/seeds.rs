@@ -48,6 +48,61 @@ fn json_is_yaml_and_a_seed_survives_the_way_there_and_back() {
 }
 
 #[test]
+fn budgets_for_short_are_scopes_with_their_amounts() {
+    let short = Seed::from_yaml(
+        "budgets: {tenant:acme: $5.00, 'tenant:acme/agent:x': 1000 tokens, tenant:b: [{unit: TOKENS, amount: 7}, 2 CREDITS]}",
+    )
+    .unwrap();
+    let long = Seed::from_yaml(
+        "budgets:
+  - {scope: 'tenant:acme', unit: USD_MICROCENTS, allocated: 500000000}
+  - {scope: 'tenant:acme/agent:x', unit: TOKENS, allocated: 1000}
+  - {scope: 'tenant:b', unit: TOKENS, allocated: 7}
+  - {scope: 'tenant:b', unit: CREDITS, allocated: 2}",
+    )
+    .unwrap();
+    assert_eq!(short, long);
+    assert_eq!(Seed::from_yaml("budgets: {}").unwrap(), Seed::default());
+}
+
+#[test]
+fn a_short_budget_that_is_none_names_its_scope_and_what_to_write() {
+    let budget = |value: &str| format!("budgets:\n  tenant:acme: {value}\n");
+    for bad in ["5", "1.5", "true", "null", "5 euros", "-5 tokens", "$1.000000001", "[5]"] {
+        refused(&budget(bad), &["line 2", "tenant:acme", "$5.00", "1000 TOKENS"]);
+    }
+    refused(&budget("{unit: TOKENS}"), &["line 2", "amount"]);
+    refused(&budget("{unit: TOKENS, amount: -1}"), &["line 2", "-1"]);
+    refused(&budget("{unit: TOKENS, amount: 1, spent: 1}"), &["line 2", "spent"]);
+    refused(&budget("{unit: EUROS, amount: 1}"), &["budgets[0]", "unit"]);
+    refused("budgets: {acme: $5.00}", &["budgets[0]", "\"acme\"", "tenant:acme"]);
+    refused("budgets: {tenant:acme: $5.00, tenant:acme: $6.00}", &["tenant:acme"]);
+    refused("budgets: 5", &["budgets", "$5.00"]);
+}
+
+#[test]
+fn where_there_are_no_keys_each_tenant_can_have_one() {
+    let keys = |text: &str| {
+        let seed = Seed::from_yaml(text).unwrap();
+        assert!(seed.keys.len() < 2, "no key without being asked for it");
+        let keyed = seed.with_default_keys().keys.into_iter();
+        keyed.map(|key| (key.name, key.secret, key.tenant_id)).collect::<Vec<_>>()
+    };
+    let of = |tenant: &str| (tenant.into(), format!("cyc_embedded_{tenant}"), tenant.into());
+    assert_eq!(
+        keys("budgets: {tenant:b/agent:x: $1, tenant:a: $1, tenant:b: $1}"),
+        [of("b"), of("a")]
+    );
+    assert_eq!(keys("{tenants: [{tenant_id: c}], budgets: {tenant:a: $1}}"), [of("c"), of("a")]);
+    let given = ("k".into(), "s".into(), "a".into());
+    assert_eq!(
+        keys("{keys: [{name: k, secret: s, tenant_id: a}], budgets: {tenant:b: $1}}"),
+        [given]
+    );
+    assert_eq!(keys("{}"), []);
+}
+
+#[test]
 fn text_that_does_not_parse_names_line_and_column() {
     refused("tenants: [\n  {tenant_id: a\n", &["line", "3"]);
     refused("keys:\n  - {name: a, secret: b, tenant_id: c}\n  - nonsense\n", &["line 3"]);

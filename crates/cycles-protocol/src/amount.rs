@@ -1,5 +1,7 @@
 //! Amounts: integers in one of four units. Never a float.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -91,6 +93,41 @@ impl Amount {
     }
 }
 
+/// Reads an amount as people write it: `$5.00`, `0.02 USD`, `50_000 tokens`.
+///
+/// ```
+/// use cycles_protocol::Amount;
+/// assert_eq!("$5.00".parse::<Amount>().unwrap(), Amount::usd_microcents(500_000_000));
+/// assert_eq!("50_000 tokens".parse::<Amount>().unwrap(), Amount::tokens(50_000));
+/// ```
+impl FromStr for Amount {
+    type Err = Error;
+
+    /// # Errors
+    /// Kind `Invalid` for anything else, a number without a unit too.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let trimmed = text.trim();
+        let end = trimmed
+            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '$' | '.' | '_')))
+            .unwrap_or(trimmed.len());
+        let (number, unit) = (trimmed[..end].replace('_', ""), trimmed[end..].trim());
+        let read = match (number.strip_prefix('$'), unit.to_ascii_uppercase().as_str()) {
+            (Some(dollars), "" | "USD") => parse_usd(dollars).map(Self::usd_microcents),
+            (None, "USD") => parse_usd(&number).map(Self::usd_microcents),
+            (None, unit) => match Unit::parse(unit) {
+                Unit::Unknown => None,
+                unit => number.parse().ok().map(|amount| Self::new(unit, amount)),
+            },
+            _ => None,
+        };
+        read.ok_or_else(|| {
+            Error::invalid(format!(
+                "not an amount; write dollars like $0.02, or an integer with its unit, like \"50000 tokens\", \"3 credits\" or \"2000000 usd_microcents\" value={text:?}"
+            ))
+        })
+    }
+}
+
 fn parse_usd(text: &str) -> Option<i64> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -148,6 +185,26 @@ mod tests {
             ("92233720368.54775807", i64::MAX),
         ] {
             assert_eq!(Amount::usd(text).unwrap().amount, microcents, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("$0.02", Amount::usd_microcents(2_000_000)),
+            (" $5 usd ", Amount::usd_microcents(500_000_000)),
+            ("1.5 usd", Amount::usd_microcents(150_000_000)),
+            ("50_000tokens", Amount::tokens(50_000)),
+            ("3 CREDITS", Amount::credits(3)),
+            ("7 risk_points", Amount::risk_points(7)),
+            ("12 usd_microcents", Amount::usd_microcents(12)),
+        ] {
+            assert_eq!(text.parse::<Amount>().unwrap(), expected, "{text}");
+        }
+        for text in
+            ["", "5", "$", "$5 tokens", "-5 tokens", "5,00 usd", "1.5 tokens", "5 euros", "tokens"]
+        {
+            assert!(text.parse::<Amount>().is_err(), "{text:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cycles_engine::{Engine, Seed};
+use cycles_engine::{Engine, Seed, SeedKey};
 use cycles_protocol::control::{BudgetLedger, BudgetRef};
 use cycles_protocol::{
     Authority, Clock, Control, Error, Operation, SystemClock, SystemRandom, Unit,
@@ -75,7 +75,8 @@ pub struct TestServer {
     conformance: Conformance,
     /// What clients of this server still wait for.
     under_way: Arc<watch::Sender<Counts>>,
-    keys: Vec<(String, String)>,
+    keys: Vec<SeedKey>,
+    first_scope: Option<String>,
     clock: Arc<dyn Clock>,
 }
 
@@ -102,8 +103,7 @@ impl TestServer {
     async fn launch(seed: &str, clock: Arc<dyn Clock>) -> Result<Self, TestServerError> {
         let invalid =
             |error: &dyn std::fmt::Display| TestServerError(format!("seed is not valid: {error}"));
-        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
-        let keys = seed.keys.iter().map(|key| (key.name.clone(), key.secret.clone())).collect();
+        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?.with_default_keys();
         let engine = Engine::with_seed(&seed, Arc::clone(&clock), Arc::new(SystemRandom))
             .map_err(|error| invalid(&error))?;
         let recorder = Recorder::new(Arc::new(engine.clone()));
@@ -117,7 +117,19 @@ impl TestServer {
             .await
             .map_err(|error| TestServerError(format!("server does not start: {error}")))?;
         let under_way = Arc::new(watch::Sender::new(Counts::default()));
-        Ok(Self { engine, recorder, faults, http, conformance, under_way, keys, clock })
+        let first_scope = seed.budgets.into_iter().next().map(|budget| budget.scope);
+        let keys = seed.keys;
+        Ok(Self {
+            engine,
+            recorder,
+            faults,
+            http,
+            conformance,
+            under_way,
+            keys,
+            first_scope,
+            clock,
+        })
     }
 
     /// Where it listens.
@@ -137,11 +149,20 @@ impl TestServer {
     /// # Errors
     /// When the seed has no such key.
     pub fn api_key(&self, name: Option<&str>) -> Result<&str, TestServerError> {
-        self.keys
-            .iter()
-            .find(|(key, _)| name.is_none_or(|name| key == name))
-            .map(|(_, secret)| secret.as_str())
-            .ok_or_else(|| TestServerError(format!("seed has no such key name={name:?}")))
+        Ok(&self.key(name)?.secret)
+    }
+
+    fn key(&self, name: Option<&str>) -> Result<&SeedKey, TestServerError> {
+        self.keys.iter().find(|key| name.is_none_or(|name| key.name == name)).ok_or_else(|| {
+            let known: Vec<&str> = self.keys.iter().map(|key| key.name.as_str()).collect();
+            TestServerError(format!("seed has no such key name={name:?} keys={}", known.join(",")))
+        })
+    }
+
+    /// The scope of the seed's first budget, if it has one.
+    #[must_use]
+    pub fn first_scope(&self) -> Option<&str> {
+        self.first_scope.as_deref()
     }
 
     /// The engine itself, for provisioning in the middle of a test.
@@ -174,7 +195,7 @@ impl TestServer {
     }
 
     /// As [`client`](Self::client), with further settings; where and who are
-    /// filled in. There is a settlement journal only where `journal_dir` says
+    /// filled in: the key, and its tenant unless one is set. There is a settlement journal only where `journal_dir` says
     /// where: a test must not write into the home directory.
     ///
     /// # Errors
@@ -187,7 +208,9 @@ impl TestServer {
     ) -> Result<CyclesClient, TestServerError> {
         let config = builder.config_mut();
         self.base_url().clone_into(&mut config.base_url);
-        self.api_key(key)?.clone_into(&mut config.api_key);
+        let SeedKey { secret, tenant_id, .. } = self.key(key)?;
+        secret.clone_into(&mut config.api_key);
+        config.tenant.get_or_insert_with(|| tenant_id.clone());
         config.journal_enabled &= config.journal_dir.is_some();
         let authority: Arc<dyn Authority> = match transport {
             Transport::Http => Arc::new(HttpAuthority::new(config.clone())),

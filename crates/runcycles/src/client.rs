@@ -82,7 +82,8 @@ impl CyclesClient {
     }
 
     /// A client with an authority of its own, in process, holding what the
-    /// YAML `seed` declares (`docs/seed.md`); it uses the seed's first key.
+    /// YAML `seed` declares (`docs/seed.md`): `budgets: {tenant:acme: $5.00}` is
+    /// enough. Calls without a tenant spend the first one's.
     ///
     /// # Errors
     /// [`Error::Config`] naming the line of the seed that is wrong.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use cycles_engine::{Engine, Seed, SeedAmount, SeedBudget, SeedKey};
+use cycles_engine::{Engine, Seed, SeedBudget, SeedKey};
 use cycles_protocol::control::{BudgetLedger, BudgetRef};
 use cycles_protocol::{
     Amount, Call, Control, ErrorCode, Operation, Random, SystemClock, SystemRandom, Unit, trace,
@@ -192,19 +192,7 @@ impl Run {
                 permissions: None,
                 scope_filter: None,
             }],
-            budgets: vec![SeedBudget {
-                scope: format!("tenant:{}", self.tenant),
-                unit,
-                allocated: SeedAmount::Units(amount),
-                spent: None,
-                debt: None,
-                overdraft_limit: None,
-                is_over_limit: None,
-                status: None,
-                commit_overage_policy: None,
-                caps: None,
-                period: None,
-            }],
+            budgets: vec![SeedBudget::new(format!("tenant:{}", self.tenant), unit, amount)],
             ..Seed::default()
         };
         Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))

@@ -22,9 +22,9 @@ use crate::settings::Settings;
 use crate::unreachable::{OnUnreachable, Unseen};
 
 impl CyclesClientBuilder {
-    /// An authority in process, holding what the YAML `seed` declares. It uses
-    /// the configured key, else the seed's first, and that key's tenant where a
-    /// call sets none.
+    /// An authority in process, holding what the YAML `seed` declares, like
+    /// `budgets: {tenant:acme: $5.00}`. It uses the configured key, else the
+    /// seed's first, and that key's tenant where a call sets none.
     ///
     /// # Errors
     /// [`Error::Config`] naming the line of the seed that is wrong.
@@ -34,18 +34,23 @@ impl CyclesClientBuilder {
 
         let invalid =
             |error: &dyn std::fmt::Display| Error::Config(format!("seed is not valid: {error}"));
-        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?;
-        let wanted = &self.config.api_key;
-        let key = seed.keys.iter().find(|key| wanted.is_empty() || key.secret == *wanted);
-        let key = key.ok_or_else(|| {
-            Error::Config("seed lacks the client's key; add it under `keys`".to_owned())
-        })?;
-        self.config.api_key.clone_from(&key.secret);
-        // Every call has a subject: the key's tenant, unless it says more.
-        self.config.tenant.get_or_insert_with(|| key.tenant_id.clone());
+        let seed = Seed::from_yaml(seed).map_err(|error| invalid(&error))?.with_default_keys();
         let random = self.random.clone().unwrap_or_else(|| Arc::new(SystemRandom));
         let engine = Engine::with_seed(&seed, Arc::clone(&self.clock), random)
             .map_err(|error| invalid(&error))?;
+        let wanted = &self.config.api_key;
+        let key = seed.keys.iter().find(|key| wanted.is_empty() || key.secret == *wanted);
+        let key =
+            key.ok_or_else(|| {
+                Error::Config(if seed.keys.is_empty() {
+                "seed has no budgets; give it one, like {budgets: {\"tenant:acme\": \"$5.00\"}}"
+            } else {
+                "seed lacks the client's key; add it under `keys`"
+            }.to_owned())
+            })?;
+        self.config.api_key.clone_from(&key.secret);
+        // Every call has a subject: the key's tenant, unless it says more.
+        self.config.tenant.get_or_insert_with(|| key.tenant_id.clone());
         let local = engine.local(self.config.api_key.clone());
         Ok(self.authority(Arc::new(local)))
     }
