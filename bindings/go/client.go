@@ -85,16 +85,23 @@ func NewAt(config Config, clock *native.Clock) (*Client, error) {
 func FromEnv() (*Client, error) { return made(native.ClientFromEnv("")) }
 
 // Embedded makes a client with an authority of its own, in process, that holds
-// seed (YAML or JSON, docs/seed.md).
-func Embedded(seed string) (*Client, error) { return EmbeddedWith(seed, Config{}) }
+// seed, such as [Budgets].
+func Embedded(seed Seed) (*Client, error) { return EmbeddedWith(seed, Config{}) }
 
 // EmbeddedWith is [Embedded] with a configuration.
-func EmbeddedWith(seed string, config Config) (*Client, error) {
+func EmbeddedWith(seed Seed, config Config) (*Client, error) {
+	if seed == nil {
+		return nil, &Error{Kind: KindValidation, Message: "seed is nil; give budgets, like Budgets{\"tenant:acme\": Tokens(1000)}"}
+	}
+	text, err := seed.Document()
+	if err != nil {
+		return nil, err
+	}
 	document, err := config.document()
 	if err != nil {
 		return nil, err
 	}
-	return made(native.EmbeddedClient(seed, document, nil))
+	return made(native.EmbeddedClient(text, document, nil))
 }
 
 // OfNative dresses a client of the native side; only this module's packages can

@@ -14,10 +14,7 @@ import (
 	"github.com/runcycles/cycles/bindings/go/cyclestest"
 )
 
-const seed = `
-tenants: [{tenant_id: acme}]
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000}]`
+var seed = cycles.Budgets{"tenant:acme": cycles.Tokens(1000)}
 
 var acme = cycles.Subject{Tenant: "acme"}
 
@@ -57,7 +54,11 @@ func TestRefusalsAreTyped(t *testing.T) {
 
 func TestBadInputIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	server := cyclestest.Start(t, seed)
-	client := server.Client(t)
+	// Without a tenant, which those of the server's own making have.
+	client, err := cycles.New(cycles.Config{BaseURL: server.BaseURL(), APIKey: "cyc_embedded_acme", NoJournal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for field, call := range map[string]cycles.Call{
 		"estimate":       tokens(-1),
 		"ttl_ms":         {Estimate: cycles.Tokens(1), Subject: acme, TTL: time.Millisecond},
@@ -164,6 +165,36 @@ func TestWorkWhoseLeaseIsLostIsCancelledWhereThePolicySaysSo(t *testing.T) {
 	}
 }
 
+func TestAStreamWhoseLeaseIsLostCanBeEndedWhileItWaits(t *testing.T) {
+	clock := cyclestest.NewClock()
+	server := cyclestest.StartAt(t, seed, clock)
+	client := server.ClientWith(t, cyclestest.Options{Config: map[string]any{"heartbeat_policy": "cancel"}})
+	server.Inject(t, cyclestest.Fault{Operation: "extend", Kind: "status", Status: 410, Code: "RESERVATION_EXPIRED"})
+	call := tokens(100)
+	call.TTL = 5 * time.Second
+	stream, err := client.ReserveStream(context.Background(), call, cycles.StreamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	clock.Advance(2 * time.Second)
+	if err := stream.Lost(ctx); !errors.Is(err, cycles.ErrReservationExpired) {
+		t.Error(err)
+	}
+	if more, err := stream.Proceed(ctx); more || !errors.Is(err, cycles.ErrReservationExpired) {
+		t.Error(more, err)
+	}
+	if _, err := stream.Abort(ctx, "lost"); err != nil {
+		t.Error(err)
+	}
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if err := stream.Lost(ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func notified(t *testing.T, client *cycles.Client) []cycles.Notification {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -247,7 +278,7 @@ func TestCallsThatWaitOccupyNoThread(t *testing.T) {
 func TestARemoteClientStandsOnAClock(t *testing.T) {
 	clock := cyclestest.NewClock()
 	server := cyclestest.StartAt(t, seed, clock)
-	client, err := clock.New(cycles.Config{BaseURL: server.BaseURL(), APIKey: "cyc_test_acme", NoJournal: true})
+	client, err := clock.New(cycles.Config{BaseURL: server.BaseURL(), APIKey: "cyc_embedded_acme", NoJournal: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +352,18 @@ func TestSettingsAreCheckedWhenTheClientIsMade(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
-	if _, err := cycles.Embedded("budgets: 3"); !errors.Is(err, cycles.ErrConfig) {
+	for says, seed := range map[string]cycles.Seed{
+		"tenant:acme": cycles.SeedText("budgets: 3"),
+		"no budgets":  cycles.Budgets{},
+		`"acme"`:      cycles.Budgets{"acme": cycles.Tokens(1)},
+		"-1":          cycles.Budgets{"tenant:acme": cycles.Tokens(-1)},
+	} {
+		_, err := cycles.Embedded(seed)
+		if !errors.Is(err, cycles.ErrConfig) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", seed, err)
+		}
+	}
+	if _, err := cycles.Embedded(nil); !errors.Is(err, cycles.ErrValidation) {
 		t.Error(err)
 	}
 }
@@ -345,7 +387,7 @@ func TestAForgottenGuardGivesItsHoldBack(t *testing.T) {
 }
 
 func TestTenThousandCallsKeepTheirMemory(t *testing.T) {
-	client, err := cycles.Embedded(strings.Replace(seed, "1000", "100000000", 1))
+	client, err := cycles.Embedded(cycles.Budgets{"tenant:acme": cycles.Tokens(100_000_000)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +430,7 @@ func TestAServerOfWhichOnlyTheAddressIsKeptGoesOn(t *testing.T) {
 		}
 		return server.BaseURL()
 	}()
-	client, err := cycles.New(cycles.Config{BaseURL: address, APIKey: "cyc_test_acme", NoJournal: true})
+	client, err := cycles.New(cycles.Config{BaseURL: address, APIKey: "cyc_embedded_acme", NoJournal: true})
 	if err != nil {
 		t.Fatal(err)
 	}

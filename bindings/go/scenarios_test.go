@@ -93,7 +93,7 @@ func runScenario(t *testing.T, file, id, transport string) {
 	}
 	clock := cyclestest.NewClock()
 	run := &scenario{
-		t: t, server: cyclestest.StartAt(t, string(seed), clock), clock: clock,
+		t: t, server: cyclestest.StartAt(t, cycles.SeedText(seed), clock), clock: clock,
 		local: transport == "local", clients: map[string]*cycles.Client{}, saved: document{},
 	}
 	run.steps(context.Background(), script["steps"].([]any))

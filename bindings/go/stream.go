@@ -144,6 +144,17 @@ func (s *Stream) Proceed(ctx context.Context) (bool, error) {
 	return answer.Flow == "continue", nil
 }
 
+// Lost waits for the loss of a lease under Config.HeartbeatPolicy "cancel": the
+// stream is cut then, and the error is why. Otherwise it is ctx's; wait beside the
+// work.
+func (s *Stream) Lost(ctx context.Context) error {
+	text, err := s.native.Lost(ctx)
+	if err != nil {
+		return typed(err)
+	}
+	return typed(native.Failure(text))
+}
+
 // Refresh reads how the stream stands now.
 func (s *Stream) Refresh() (Hold, error) {
 	text, err := s.native.Context()

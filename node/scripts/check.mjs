@@ -11,10 +11,7 @@ const file = fileURLToPath(new URL(`../runcycles.${here()}.node`, import.meta.ur
 const { size } = statSync(file);
 if (size > LIMIT) throw new Error(`${file} has ${size} bytes, more than ${LIMIT}`);
 const { CyclesClient, withCycles } = await import('../dist/index.mjs');
-const client = CyclesClient.embedded({
-  keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-  budgets: [{ scope: 'tenant:acme', unit: 'TOKENS', allocated: 10 }],
-});
-const answer = await withCycles({ client, tenant: 'acme', unit: 'TOKENS', estimate: 5 }, () => 'an answer')();
+const client = CyclesClient.embedded({ budgets: { 'tenant:acme': '10 TOKENS' } });
+const answer = await withCycles({ client, unit: 'TOKENS', estimate: 5 }, () => 'an answer')();
 if (answer !== 'an answer') throw new Error(`it answered ${answer}`);
 process.stdout.write(`${here()}: ${size} bytes\n`);

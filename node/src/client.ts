@@ -7,6 +7,7 @@ import type { JsonValue, WireDocument } from './document.js';
 import { decode, encode, toDocument } from './document.js';
 import { CyclesConfigError, CyclesTransportError, CyclesValidationError } from './errors.js';
 import type {
+  Amount,
   Balance,
   BalanceQuery,
   BalanceResponse,
@@ -45,8 +46,16 @@ export interface WireRequest {
   [name: string]: unknown;
 }
 
-/** A seed: YAML or JSON text, or the same document as an object. */
-export type Seed = string | { [member: string]: unknown };
+/** What a scope is allocated: an amount, or its text, like `$5.00` or `1000 TOKENS`; a list for several units. */
+export type Allocated = string | Amount | readonly (string | Amount)[];
+
+/** Scopes with what they are allocated: `{ 'tenant:acme': '$5.00' }`. */
+export interface Budgets {
+  [scope: string]: Allocated;
+}
+
+/** A seed: YAML or JSON text, or the same document as an object. `budgets` is all it needs. */
+export type Seed = string | { budgets?: Budgets | readonly object[] | undefined; [member: string]: unknown };
 
 /** An existing native client, in the place of a configuration. */
 export class NativeHandle {
@@ -120,7 +129,11 @@ export class CyclesClient {
     return new CyclesClient(CyclesConfig.fromEnv(prefix));
   }
 
-  /** A client with an authority of its own in this process, holding `seed`. Gone with the client. */
+  /**
+   * A client with an authority of its own in this process, holding `seed`, such as
+   * `{ budgets: { 'tenant:acme': '$5.00' } }`. A call that names no tenant spends that of the key,
+   * by default the seed's first, or where it has no keys the first by name. Gone with the client.
+   */
   static embedded(seed: Seed, config: CyclesConfig | CyclesConfigOptions = {}): CyclesClient {
     const settings = config instanceof CyclesConfig ? config : new CyclesConfig(config);
     const client = unwrapConfig(native.embeddedClient(toDocument(seed), configToDocument(settings)));

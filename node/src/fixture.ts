@@ -1,21 +1,20 @@
-import type { CyclesClient, Seed } from './client.js';
+import type { Budgets, CyclesClient, Seed } from './client.js';
 import type { CyclesConfigOptions } from './config.js';
 import { setDefaultClient } from './defaults.js';
 import { CyclesError, CyclesValidationError } from './errors.js';
-import type { Integer } from './models.js';
 import { ManualClock, TestServer } from './testServer.js';
 import type { BudgetState } from './testServer.js';
 
 export interface FixtureOptions {
-  /** What the authority holds. Unless set: one tenant, `acme`, with `budgets`. */
+  /** What the authority holds. Unless set: `budgets`. */
   seed?: Seed | undefined;
-  /** Budgets of the tenant `acme`, by unit, where no seed is given; a million of each unless set. */
-  budgets?: { [unit: string]: Integer } | undefined;
+  /** Budgets, such as `{ 'tenant:acme': '$5.00' }`; a dollar and a million of each other unit for `acme` unless set. */
+  budgets?: Budgets | undefined;
   /** Whether time stands still until it is told to move; it runs unless set. */
   clock?: boolean | undefined;
   /** How the client reaches the authority: over `http` unless set, or `local`, in process. */
   transport?: 'http' | 'local' | undefined;
-  /** Settings of the client. Without a seed of your own, its tenant is `acme`. */
+  /** Settings of the client. Its tenant is that of its key, unless set. */
   config?: CyclesConfigOptions | undefined;
 }
 
@@ -28,7 +27,7 @@ export interface Hooks {
 /** A test that can be told what to do at its end: of `node:test` (`after`), or of vitest (`onTestFinished`). */
 export type TestContext = { after(body: () => Promise<void>): unknown } | { onTestFinished(body: () => Promise<void>): unknown };
 
-const BUDGETS = { USD_MICROCENTS: 100_000_000, TOKENS: 1_000_000, CREDITS: 1_000_000, RISK_POINTS: 1_000_000 };
+const BUDGETS = { 'tenant:acme': ['$1.00', '1000000 TOKENS', '1000000 CREDITS', '1000000 RISK_POINTS'] };
 
 /**
  * An authority of its own for one test, with a client, which is the default client as long as the test runs.
@@ -41,8 +40,8 @@ export class Fixture {
   /** @internal */
   constructor({ seed, budgets = BUDGETS, clock = false, transport = 'http', config }: FixtureOptions) {
     this.#clock = clock ? new ManualClock() : undefined;
-    this.server = new TestServer(seed ?? seedOf(budgets), this.#clock);
-    this.client = this.server.client({ transport, config: { ...(seed === undefined && { tenant: 'acme' }), ...config } });
+    this.server = new TestServer(seed ?? { budgets }, this.#clock);
+    this.client = this.server.client({ transport, config });
     setDefaultClient(this.client);
   }
 
@@ -52,7 +51,7 @@ export class Fixture {
     throw new CyclesValidationError('the test has no clock of its own; pass `clock: true`');
   }
 
-  /** The tenant's budget in `unit`, or that of another scope. */
+  /** The budget of the tenant `acme` in `unit`, or that of another scope. */
   budget(unit = 'TOKENS', scope = 'tenant:acme'): BudgetState {
     return this.server.budget(scope, unit);
   }
@@ -69,7 +68,7 @@ export class Fixture {
 }
 
 /**
- * A fixture for every test of a file: `const cycles = perTest({ beforeEach, afterEach }, { budgets: { TOKENS: 500 } })`.
+ * A fixture for every test of a file: `const cycles = perTest({ beforeEach, afterEach }, { budgets: { 'tenant:acme': '500 TOKENS' } })`.
  * Works with the hooks of vitest, jest and `node:test`.
  */
 export function perTest({ beforeEach, afterEach }: Hooks, options: FixtureOptions = {}): Fixture {
@@ -101,12 +100,4 @@ export function forTest(test: TestContext, options: FixtureOptions = {}): Fixtur
   if ('after' in test) test.after(end);
   else test.onTestFinished(end);
   return fixture;
-}
-
-function seedOf(budgets: { [unit: string]: Integer }): Seed {
-  return {
-    tenants: [{ tenant_id: 'acme' }],
-    keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-    budgets: Object.entries(budgets).map(([unit, allocated]) => ({ scope: 'tenant:acme', unit, allocated })),
-  };
 }

@@ -1,6 +1,6 @@
 export type { CallOptions, Signal } from './abort.js';
 export { CyclesClient, flushPendingCommits } from './client.js';
-export type { Seed, WireQuery, WireRequest } from './client.js';
+export type { Allocated, Budgets, Seed, WireQuery, WireRequest } from './client.js';
 export { CyclesConfig } from './config.js';
 export type { CyclesConfigOptions } from './config.js';
 export { getCyclesContext } from './context.js';

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { CyclesContext } from './context.js';
 import { runInContext } from './context.js';
 import { CyclesValidationError } from './errors.js';
+import type { LeaseWatch } from './lease.js';
 import type { StreamUsage } from './usage.js';
 
 /** What a watched stream draws from. */
@@ -10,6 +11,8 @@ export interface Hold {
   readonly context: CyclesContext;
   /** Whether more may flow. */
   proceed(): Promise<boolean>;
+  /** Where a lost lease ends what is under way. */
+  readonly lease?: LeaseWatch | undefined;
   /** Commits what was used. */
   end(): Promise<void>;
   /** Commits what was used where something was, and gives everything back otherwise. */
@@ -104,13 +107,15 @@ export class GuardedItems<T, R = unknown> implements AsyncIterableIterator<T> {
     try {
       hold = this.#hold ??= await this.#reserve();
       if (!(await hold.proceed())) return await this.#cut(hold);
-      result = await this.#inside(hold, advance);
+      const step = this.#inside(hold, advance);
+      result = await (hold.lease ? hold.lease.unlessLost(step) : step);
       if (!result.done) {
         this.#flowed = true;
         this.#onItem?.(result.value, hold.context.usage);
       }
     } catch (error) {
       this.#done = true;
+      if (isLoss(this.#hold, error)) return this.#cut(this.#hold as Hold);
       await this.#settle(String(error));
       throw error;
     }
@@ -123,7 +128,12 @@ export class GuardedItems<T, R = unknown> implements AsyncIterableIterator<T> {
 
   async #cut(hold: Hold): Promise<IteratorResult<T, R>> {
     this.#done = true;
-    if (this.#source) await this.#inside(hold, (source) => source.return?.(undefined as R));
+    if (this.#source) {
+      const ended = this.#inside(hold, async (source) => source.return?.(undefined as R));
+      // A source that still waits ends when it wants to.
+      if (hold.lease?.error) ended.catch(() => {});
+      else await ended;
+    }
     await hold.end();
     return { done: true, value: undefined as R };
   }
@@ -136,6 +146,10 @@ export class GuardedItems<T, R = unknown> implements AsyncIterableIterator<T> {
   async #settle(reason: string): Promise<void> {
     await (this.#flowed ? this.#hold?.end() : this.#hold?.release(reason));
   }
+}
+
+function isLoss(hold: Hold | undefined, error: unknown): boolean {
+  return hold?.lease?.error !== undefined && hold.lease.error === error;
 }
 
 /** Whether a result is a stream, which is settled at its end. */

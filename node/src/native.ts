@@ -58,6 +58,8 @@ export interface NativeGuard {
 export interface NativeStream {
   context(): Envelope<Encoded>;
   parent(usage: Encoded): NativeParent | null;
+  cancels(): boolean;
+  lost(abort: NativeAbort): Answer<ErrorReport>;
   proceed(usage: Encoded): Answer<Encoded>;
   finish(usage: Encoded): Answer<Encoded>;
   abort(usage: Encoded, reason: JsonValue): Answer<Encoded>;

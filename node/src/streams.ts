@@ -8,6 +8,7 @@ import { decode, toDocument } from './document.js';
 import { CyclesError, errorFromReport } from './errors.js';
 import { watched } from './items.js';
 import type { Hold, ItemOf, Watchable, Watched } from './items.js';
+import { LeaseWatch } from './lease.js';
 import type { Caps, CyclesMetrics, Decision, Integer, Metadata, Open } from './models.js';
 import { encodeReport } from './names.js';
 import { settlementOf, unwrap } from './native.js';
@@ -57,6 +58,8 @@ export class StreamReservation {
   #finalized = false;
   #isCut = false;
   #limitError: CyclesError | undefined;
+  /** @internal */
+  readonly lease: LeaseWatch | undefined;
   /** Known once the holds are settled. */
   #reservationIds: string[] | undefined;
 
@@ -65,6 +68,7 @@ export class StreamReservation {
     this.#native = native;
     this.context = context;
     this.#cost = cost;
+    this.lease = native.cancels() ? new LeaseWatch(native, context) : undefined;
   }
 
   /** The first reservation's id. */
@@ -97,12 +101,12 @@ export class StreamReservation {
 
   /** Whether the stream ended because its hold was used up or lost. */
   get isCut(): boolean {
-    return this.#isCut;
+    return this.#isCut || this.lease?.error !== undefined;
   }
 
   /** Why a further reservation was refused, or which lease was lost. */
   get limitError(): CyclesError | undefined {
-    return this.#limitError;
+    return this.#limitError ?? this.lease?.error;
   }
 
   /** How it was settled. */
@@ -168,6 +172,7 @@ export class StreamReservation {
   async #settle(how: () => Envelope<Encoded> | Promise<Envelope<Encoded>>): Promise<void> {
     this.#reservationIds = this.reservationIds;
     this.#finalized = true;
+    this.lease?.stop();
     const envelope = await how();
     CyclesContext.settle(this.context, () => envelope);
   }

@@ -119,6 +119,7 @@ export class TestServer {
     return unwrap(this.#native.apiKey(toDocument(name)));
   }
 
+  /** A client that falls back to its key's tenant. */
   client({ key, transport = 'http', config = {} }: TestClientOptions = {}): CyclesClient {
     const options = toDocument({ key, transport, config: configToDocument(config) });
     return new CyclesClient(new NativeHandle(unwrapConfig(this.#native.client(options)), config.retryFlushTimeout));

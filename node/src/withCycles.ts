@@ -8,12 +8,13 @@ import { CyclesContext, getCyclesContext, runInContext } from './context.js';
 import { clientOf } from './defaults.js';
 import type { Encoded, WireDocument } from './document.js';
 import { decode, encodeCopy } from './document.js';
-import { CyclesValidationError, errorFromReport } from './errors.js';
+import { CyclesValidationError } from './errors.js';
+import { LeaseWatch } from './lease.js';
 import { dryRunResultFromWire } from './mappers.js';
 import type { DryRunResult, Integer } from './models.js';
 import { encodeReport } from './names.js';
-import { isPending, native, settlementOf, unwrap } from './native.js';
-import type { Answer, NativeAbort, NativeGuard } from './native.js';
+import { isPending, settlementOf, unwrap } from './native.js';
+import type { Answer, NativeGuard } from './native.js';
 import { amount, refuseUnusable, requests, signalOf } from './options.js';
 import type { ReserveOptions, WatchOptions } from './options.js';
 import { GuardedItems, isStreamLike, watched } from './items.js';
@@ -148,23 +149,15 @@ function begin(client: CyclesClient, request: Encoded, signal: Signal | undefine
 
 /** Runs the function; releases when it throws, gives up when its lease is lost. */
 async function runCancellable<R>(guard: NativeGuard, context: CyclesContext, body: () => R): Promise<Awaited<R>> {
-  const abort: NativeAbort = native.createAbort();
-  let lost: Error | undefined;
-  const loss = Promise.resolve(guard.lost(abort)).then((envelope) => {
-    if ('error' in envelope) return new Promise<never>(() => {});
-    lost = errorFromReport(envelope.ok);
-    CyclesContext.cancel(context, lost);
-    throw lost;
-  });
-  loss.catch(() => {});
+  const lease = new LeaseWatch(guard, context);
   try {
-    return await Promise.race([runInContext(context, async () => body()), loss]);
+    return await lease.unlessLost(runInContext(context, async () => body()));
   } catch (error) {
-    if (lost) await guard.abandon();
+    if (lease.error) await guard.abandon();
     else CyclesContext.settle(context, settlementOf(guard, await guard.release(null)));
-    throw lost ?? error;
+    throw lease.error ?? error;
   } finally {
-    abort.abort();
+    lease.stop();
   }
 }
 

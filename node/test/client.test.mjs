@@ -81,17 +81,32 @@ test('an authority that does not answer is status -1', async (t) => {
 });
 
 test('an authority in process needs no server', async () => {
-  for (const start of [seed(500), JSON.stringify(seed(500)), "keys: [{name: k, secret: s, tenant_id: acme}]\nbudgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 500}]"]) {
+  const tokens = { unit: 'TOKENS', amount: 500 };
+  for (const start of [
+    seed(500),
+    JSON.stringify(seed(500)),
+    'budgets: {tenant:acme: 500 TOKENS}',
+    { budgets: { 'tenant:acme': tokens } },
+    { budgets: { 'tenant:acme': [{ ...tokens, amount: 500n }, '$1.00'], 'tenant:zeta': '1 TOKENS' } },
+  ]) {
     const client = CyclesClient.embedded(start, { tenant: 'acme' });
     const { data } = await client.getBalances({ tenant: 'acme' });
     assert.equal(data.balances[0].remaining.amount, 500);
     await client[Symbol.asyncDispose]();
   }
-  assert.throws(() => CyclesClient.embedded('budgets: [}'), (error) => {
-    assert.ok(error instanceof CyclesConfigError || error instanceof CyclesValidationError, inspect(error));
-    assert.match(error.message, /line/);
-    return true;
-  });
+  for (const [wrong, says] of [
+    ['budgets: [}', /line/],
+    [{ budgets: { 'tenant:acme': 5 } }, /"\$5\.00".*tenant:acme/],
+    [{ budgets: { acme: '$5.00' } }, /tenant:acme.*"acme"/],
+    [{}, /no budgets/],
+    [undefined, /no budgets/],
+  ]) {
+    assert.throws(() => CyclesClient.embedded(wrong), (error) => {
+      assert.ok(error instanceof CyclesConfigError, inspect(error));
+      assert.match(error.message, says);
+      return true;
+    });
+  }
 });
 
 test('configuration is checked and the environment is read', (t) => {

@@ -30,7 +30,7 @@ test('stream: a generator and a stream of somebody else', () => {
 
 test('express: a customer without budget gets a 402', { timeout: 120_000 }, async (t) => {
   const { createApp } = await import(join(installed('express'), 'server.mjs'));
-  const cycles = forTest(t, { budgets: { TOKENS: 150 } });
+  const cycles = forTest(t, { budgets: { 'tenant:acme': '150 TOKENS' } });
   const server = createApp(cycles.client).listen(0, '127.0.0.1');
   t.after(() => server.close());
   await once(server, 'listening');
@@ -48,7 +48,7 @@ test('express: a customer without budget gets a 402', { timeout: 120_000 }, asyn
 });
 
 test('nextjs: a route handler streams, and settles when the browser goes away', async (t) => {
-  const cycles = forTest(t, { budgets: { TOKENS: 230 } });
+  const cycles = forTest(t, { budgets: { 'tenant:acme': '230 TOKENS' } });
   const variables = { CYCLES_BASE_URL: cycles.server.baseUrl, CYCLES_API_KEY: cycles.server.apiKey(), CYCLES_TENANT: 'acme', CYCLES_JOURNAL_ENABLED: 'false' };
   Object.assign(process.env, variables);
   t.after(() => Object.keys(variables).forEach((name) => delete process.env[name]));

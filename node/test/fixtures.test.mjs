@@ -8,7 +8,7 @@ import { forTest, perTest } from 'runcycles/testing';
 const agent = withCycles({ unit: 'TOKENS', estimate: 100, actual: 60 }, async () => 'an answer');
 
 describe('a fixture for every test', () => {
-  const cycles = perTest({ beforeEach, afterEach }, { budgets: { TOKENS: 150 }, clock: true });
+  const cycles = perTest({ beforeEach, afterEach }, { budgets: { 'tenant:acme': '150 TOKENS' }, clock: true });
 
   for (const run of ['first', 'second']) {
     test(`${run}: each has an authority of its own`, async () => {

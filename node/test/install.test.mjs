@@ -19,11 +19,8 @@ function run(program, args) {
 }
 
 const PROGRAM = `
-const client = CyclesClient.embedded({
-  keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-  budgets: [{ scope: 'tenant:acme', unit: 'TOKENS', allocated: 100 }],
-});
-const call = withCycles({ client, tenant: 'acme', unit: 'TOKENS', estimate: 60, actual: 50 }, async (name) => 'hello ' + name);
+const client = CyclesClient.embedded({ budgets: { 'tenant:acme': '100 TOKENS' } });
+const call = withCycles({ client, unit: 'TOKENS', estimate: 60, actual: 50 }, async (name) => 'hello ' + name);
 call('you').then(async (text) => {
   console.log(text);
   await call('you').catch((error) => console.log(error instanceof BudgetExceededError, error.code));

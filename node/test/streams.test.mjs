@@ -6,6 +6,7 @@ import { describe, test } from 'node:test';
 import {
   BudgetExceededError, CyclesError, CyclesValidationError, StreamUsage, flushPendingCommits, getCyclesContext, reserveForStream, withCycles,
 } from 'runcycles';
+import { ManualClock } from 'runcycles/testing';
 
 import { authority } from './support/authority.mjs';
 
@@ -317,4 +318,65 @@ test('streams leave nothing behind, and flushing works after many', { timeout: 6
   };
   for (let i = 0; i < 2000; i += 1) await stream();
   assert.equal(await flushPendingCommits(100), 0);
+});
+
+describe('under `cancel` a lost lease ends a stream that waits', () => {
+  /** Its lease is lost two seconds from now. */
+  async function leased(t, limits = {}) {
+    const clock = new ManualClock();
+    const { server, budget } = authority(t, { clock });
+    const client = server.client({ config: { heartbeatPolicy: 'cancel' } });
+    t.after(() => client.close(0));
+    server.inject('extend', 'status', { status: 410, code: 'RESERVATION_EXPIRED' });
+    // Work that never ends keeps no process alive.
+    const timer = setTimeout(() => {}, 10_000);
+    t.after(() => clearTimeout(timer));
+    const stream = await reserveForStream({ client, unit: 'TOKENS', estimate: 100, ttlMs: 5000, ...limits });
+    return { stream, clock, budget };
+  }
+
+  function counted(stream, source) {
+    return stream.watch(source, (_, usage) => usage.addOutputTokens(10));
+  }
+
+  test('a generator', async (t) => {
+    const { stream, clock, budget } = await leased(t);
+    const { signal } = stream.context;
+    async function* silent() {
+      yield 'one';
+      clock.advance(2000);
+      await new Promise(() => {});
+    }
+    assert.deepEqual(await collected(counted(stream, silent())), ['one']);
+    assert.equal(stream.isCut, true);
+    assert.match(stream.limitError.message, /lease/);
+    assert.equal(signal.reason, stream.limitError);
+    assert.equal(budget().spent, 10, 'what flowed is paid for');
+  });
+
+  test('a web stream, whose source is cancelled', async (t) => {
+    const { stream, clock } = await leased(t);
+    const cancelled = new Promise((resolve) => {
+      const source = new ReadableStream({
+        start: (controller) => controller.enqueue('one'),
+        pull: () => clock.advance(2000),
+        cancel: resolve,
+      }, { highWaterMark: 0 });
+      void collected(counted(stream, source)).then((seen) => assert.deepEqual(seen, ['one']));
+    });
+    await cancelled;
+  });
+
+  test('a source that gives up with the signal', async (t) => {
+    const { stream, clock } = await leased(t);
+    async function* heeding() {
+      yield 'one';
+      clock.advance(2000);
+      await new Promise((_, reject) => {
+        stream.context.signal.addEventListener('abort', () => reject(stream.context.signal.reason));
+      });
+    }
+    assert.deepEqual(await collected(counted(stream, heeding())), ['one']);
+    assert.equal(stream.isCut, true);
+  });
 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from weakref import WeakSet
 
 from runcycles import _native, logs
 from runcycles.config import CyclesConfig, milliseconds
-from runcycles.embedded import Seed, embedded_config, seed_document
+from runcycles.embedded import Seed, seed_document
 from runcycles.notifications import Callback, JournalStats, Notification, listen, parse
 
 if TYPE_CHECKING:
@@ -41,23 +42,21 @@ class BaseClient:
         cls,
         seed: Seed | None = None,
         *,
-        budgets: Mapping[str, Amount] | None = None,
+        budgets: Mapping[str, Amount | str] | None = None,
         key: str | None = None,
         **subject_defaults: str,
     ) -> Self:
         """A client with its own authority in this process: no server, no network.
 
         `seed` is the document of `cycles serve --seed` as a dict or YAML text;
-        `budgets={"tenant:acme": usd("1.00")}` is the short form. `key` is the
-        API key's secret, by default the seed's first. What it holds is gone at
-        exit.
+        `budgets={"tenant:acme": "$1.00"}` is the short form, with text or an
+        `Amount`. `key` is the API key's secret, by default the seed's first; a
+        call that names no tenant spends the key's; where a seed has no keys, each
+        tenant has one, and the first by name is taken. What it holds is gone at exit.
         """
-        client = cls.__new__(cls)
-        native = _native.Client.embedded(
-            seed_document(seed, budgets), embedded_config(budgets, key, subject_defaults)
-        )
-        client._adopt(native, None, _DEFAULT_FLUSH_TIMEOUT)
-        return client
+        config = subject_defaults | ({} if key is None else {"api_key": key})
+        native = _native.Client.embedded(seed_document(seed, budgets), json.dumps(config))
+        return cls._wrap(native, _DEFAULT_FLUSH_TIMEOUT)
 
     @classmethod
     def _wrap(cls, native: _native.Client, flush_timeout: float) -> Self:

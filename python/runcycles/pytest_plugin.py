@@ -36,12 +36,9 @@ def cycles_seed(request: pytest.FixtureRequest) -> Any:
 
     Override it with the document of `cycles serve --seed`, as a dict or YAML text.
     """
-    from runcycles import usd
-    from runcycles.embedded import seed_of
-
     marker = request.node.get_closest_marker("cycles")
     budgets = marker.kwargs.get("budgets") if marker is not None else None
-    return seed_of(budgets if budgets is not None else {"tenant:acme": usd("1.00")})
+    return {"budgets": budgets if budgets is not None else {"tenant:acme": "$1.00"}}
 
 
 @pytest.fixture
@@ -65,12 +62,12 @@ def cycles_server(cycles_seed: Any, cycles_clock: ManualClock) -> Iterator[TestS
 def cycles_client(cycles_server: TestServer) -> Iterator[CyclesClient]:
     """A client of `cycles_server`, and for this test the default of guarded functions, async ones too.
 
-    Its subject is the seed's first tenant where a call names none.
+    A call that names no tenant spends its first key's.
     """
     from runcycles.defaults import chosen_client, set_default_client
 
     before = chosen_client()
-    with cycles_server.client(config=cycles_server.default_subject()) as client:
+    with cycles_server.client() as client:
         set_default_client(client)
         try:
             yield client

@@ -329,8 +329,7 @@ class AsyncStreamReservation(_Stream):
                 except asyncio.CancelledError:
                     if not lease.caused():
                         raise
-                    # Says why, and that the stream is over.
-                    await self.proceed()
+                    self._limit_error = lease.loss()
                     return
                 finally:
                     lease.armed = False

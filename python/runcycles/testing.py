@@ -3,7 +3,7 @@
 ```python
 from runcycles.testing import ManualClock, TestServer
 
-with TestServer({"tenants": [...], "keys": [...], "budgets": [...]}, ManualClock()) as server:
+with TestServer(budgets={"tenant:acme": "$1.00"}, clock=ManualClock()) as server:
     client = server.client()
 ```
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from runcycles import _native
 from runcycles.assertions import Denial, assert_denied, assert_spent
 from runcycles.client import AsyncCyclesClient, CyclesClient
-from runcycles.embedded import Seed, seed_document, tenant_of
+from runcycles.embedded import Seed, seed_document
 from runcycles.enums import Unit
 from runcycles.exceptions import CyclesTransportError, CyclesValidationError
 
@@ -87,14 +87,12 @@ class TestServer:
         seed: Seed | None = None,
         clock: ManualClock | None = None,
         *,
-        budgets: Mapping[str, Amount] | None = None,
+        budgets: Mapping[str, Amount | str] | None = None,
     ) -> None:
         """Starts it; `seed` and `budgets` are those of `CyclesClient.embedded`."""
         text = seed_document(seed, budgets)
         self._native = _native.TestServer(text, clock._native if clock is not None else None)
         self._clock = clock
-        known = [budget["scope"] for budget in seed.get("budgets", ())] if isinstance(seed, Mapping) else []
-        self._scopes: list[str] = list(budgets) if budgets is not None else known
 
     @property
     def clock(self) -> ManualClock:
@@ -106,14 +104,11 @@ class TestServer:
         return self._clock
 
     def first_scope(self) -> str:
-        """The scope of the seed's first budget; raises `CyclesValidationError` for a seed in YAML."""
-        if not self._scopes:
-            raise CyclesValidationError("name the scope: the seed is text, or has no budgets")
-        return self._scopes[0]
-
-    def default_subject(self) -> dict[str, str]:
-        """The first scope's tenant, for the configuration of a client."""
-        return {"tenant": tenant_of(self._scopes[0])} if self._scopes else {}
+        """The scope of the seed's first budget; raises `CyclesValidationError` where there is none."""
+        scope = self._native.first_scope()
+        if scope is None:
+            raise CyclesValidationError("name the scope: the seed has no budgets")
+        return scope
 
     def __repr__(self) -> str:
         """Where it listens."""
@@ -139,7 +134,11 @@ class TestServer:
         transport: Transport = "http",
         config: Mapping[str, Any] | None = None,
     ) -> CyclesClient:
-        """A sync client, over HTTP or right at the server's ledger."""
+        """A sync client, over HTTP or right at the server's ledger.
+
+        `key` is the name of the seed's key, by default its first; a call that names no
+        tenant spends the key's.
+        """
         return CyclesClient._wrap(self._native_client(key, transport, config), _FLUSH_TIMEOUT)
 
     def async_client(
@@ -148,7 +147,7 @@ class TestServer:
         transport: Transport = "http",
         config: Mapping[str, Any] | None = None,
     ) -> AsyncCyclesClient:
-        """An async client, over HTTP or right at the server's ledger."""
+        """`client`, for async code."""
         return AsyncCyclesClient._wrap(self._native_client(key, transport, config), _FLUSH_TIMEOUT)
 
     def wait_for(self, operation: str, count: int, timeout_ms: int = 5000) -> None:

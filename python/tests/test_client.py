@@ -245,12 +245,19 @@ def test_embedded_takes_a_seed_or_budgets() -> None:
         CyclesClient.embedded(
             budgets={"tenant:acme": Amount.tokens(5), "tenant:acme/agent:bot": usd("1.00")}
         ),
+        CyclesClient.embedded({"budgets": {"tenant:acme": [Amount.tokens(5), "$1.00"]}}),
     ):
         assert client.get_balances(tenant="acme").is_success
     with pytest.raises(CyclesValidationError, match="either"):
         CyclesClient.embedded()
-    with pytest.raises(CyclesValidationError, match="starts with its tenant"):
+    with pytest.raises(CyclesValidationError, match="JSON and amounts"):
+        CyclesClient.embedded(budgets={"tenant:acme": object()})  # type: ignore[dict-item]
+    with pytest.raises(CyclesConfigError, match=r"tenant:acme.*agent:bot"):
         CyclesClient.embedded(budgets={"agent:bot": Amount.tokens(5)})
+    with pytest.raises(CyclesConfigError, match=r"\$5\.00.*tenant:acme"):
+        CyclesClient.embedded(budgets={"tenant:acme": 5})  # type: ignore[dict-item]
+    with pytest.raises(CyclesConfigError, match="no budgets"):
+        CyclesClient.embedded(budgets={})
     with pytest.raises(CyclesConfigError, match="seed is not valid"):
         CyclesClient.embedded("tenants: [{")
 

@@ -14,6 +14,7 @@ from runcycles import (
     Amount,
     BudgetExceededError,
     CyclesClient,
+    CyclesConfig,
     CyclesConfigError,
     CyclesError,
     CyclesMetrics,
@@ -268,7 +269,6 @@ def test_a_bad_estimate_is_refused_before_anything_is_sent(server: TestServer, e
         ({"overage_policy": "MAYBE"}, "MAYBE|overage_policy"),
         ({"action_kind": "x" * 65}, "kind"),
         ({"action_tags": [object()]}, "JSON"),
-        ({"tenant": None}, "tenant"),
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, dict) else "",
 )
@@ -277,6 +277,13 @@ def test_a_bad_option_is_named_before_anything_is_sent(
 ) -> None:
     with pytest.raises(CyclesValidationError, match=message):
         cycles(10, **{**CALL, **option}, client=server.client())(lambda: None)()
+    assert server.count("create_reservation") == 0
+
+
+def test_a_call_of_nobody_is_refused_before_anything_is_sent(server: TestServer) -> None:
+    config = CyclesConfig(base_url=server.base_url, api_key=server.api_key(), journal_enabled=False)
+    with CyclesClient(config) as client, pytest.raises(CyclesValidationError, match="tenant"):
+        cycles(10, **{**CALL, "tenant": None}, client=client)(lambda: None)()
     assert server.count("create_reservation") == 0
 
 

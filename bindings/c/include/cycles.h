@@ -355,6 +355,14 @@ cycles_parent *cycles_stream_parent(const cycles_stream *stream, char **error);
 // be written to.
 bool cycles_stream_count(const cycles_stream *stream, const char *usage, char **error);
 
+// Ends when a lease is lost and heartbeat_policy is cancel: the stream is cut
+// then, and the task comes to the error. Does not end otherwise; free the task
+// once the stream has ended.
+//
+// # Safety
+// `stream` is NULL or not freed.
+cycles_task *cycles_stream_lost(const cycles_stream *stream);
+
 // Whether more output may flow, after `usage` in all: {tokens_input?,
 // tokens_output?, actual?, cost?, metrics?, metadata?}. Ask before each piece.
 // The task comes to {flow: continue, cut or refused, error}.

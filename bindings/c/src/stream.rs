@@ -146,6 +146,19 @@ pub unsafe extern "C" fn cycles_stream_count(
     }
 }
 
+/// Ends when a lease is lost and heartbeat_policy is cancel: the stream is cut
+/// then, and the task comes to the error. Does not end otherwise; free the task
+/// once the stream has ended.
+///
+/// # Safety
+/// `stream` is NULL or not freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cycles_stream_lost(stream: *const Stream) -> *mut Task {
+    // SAFETY: as the caller promises.
+    let lost = unsafe { held(stream) }.and_then(|held| Ok(reserved(&held)?.lost()));
+    start(lost.map(|lost| async move { Ok(json(&lost.await)) }))
+}
+
 /// Whether more output may flow, after `usage` in all: {tokens_input?,
 /// tokens_output?, actual?, cost?, metrics?, metadata?}. Ask before each piece.
 /// The task comes to {flow: continue, cut or refused, error}.

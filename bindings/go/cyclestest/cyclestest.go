@@ -1,7 +1,7 @@
 // Package cyclestest is a real authority for tests: an HTTP server on a free
 // port over a fresh engine, with faults and a clock that the test moves.
 //
-//	server := cyclestest.Start(t, seed)
+//	server := cyclestest.Start(t, cycles.Budgets{"tenant:acme": cycles.Tokens(1000)})
 //	client := server.Client(t)
 package cyclestest
 
@@ -38,34 +38,39 @@ type Server struct{ native *native.Server }
 
 // NewServer starts a server outside of a test, for instance in TestMain; it stops
 // with [Server.Stop], or the process.
-func NewServer(seed string) (*Server, error) {
-	started, err := native.StartServer(seed, nil)
+func NewServer(seed cycles.Seed) (*Server, error) { return newServer(seed, nil) }
+
+func newServer(seed cycles.Seed, clock *native.Clock) (*Server, error) {
+	text, err := seed.Document()
+	if err != nil {
+		return nil, err
+	}
+	started, err := native.StartServer(text, clock)
 	return &Server{started}, typed(err)
 }
 
 // Stop stops listening; says what broke the protocol's contract, if something did.
 func (s *Server) Stop() error { return typed(s.native.Stop()) }
 
-// Start starts a server that holds seed (YAML or JSON, docs/seed.md). What broke
-// the protocol's contract fails the test when it ends.
-func Start(t testing.TB, seed string) *Server {
+// Start starts a server that holds seed. What broke the protocol's contract fails
+// the test when it ends.
+func Start(t testing.TB, seed cycles.Seed) *Server {
 	t.Helper()
 	return start(t, seed, nil)
 }
 
 // StartAt is [Start] on a clock of the test's.
-func StartAt(t testing.TB, seed string, clock *Clock) *Server {
+func StartAt(t testing.TB, seed cycles.Seed, clock *Clock) *Server {
 	t.Helper()
 	return start(t, seed, clock.native)
 }
 
-func start(t testing.TB, seed string, clock *native.Clock) *Server {
+func start(t testing.TB, seed cycles.Seed, clock *native.Clock) *Server {
 	t.Helper()
-	started, err := native.StartServer(seed, clock)
+	server, err := newServer(seed, clock)
 	if err != nil {
-		t.Fatal(typed(err))
+		t.Fatal(err)
 	}
-	server := &Server{started}
 	t.Cleanup(func() {
 		if err := server.Stop(); err != nil {
 			t.Error(err)

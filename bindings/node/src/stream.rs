@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 use runcycles::document::{Stream, UsageDocument};
+use serde_json::Value;
 
+use crate::abort::{NativeAbort, unless_aborted};
 use crate::document::{Document, Json, Payload};
-use crate::envelope::{Answer, Envelope, Failure, Start, guarded};
+use crate::envelope::{Answer, Envelope, Failure, Start, document, guarded};
 use crate::guard::NativeParent;
 
 /// A stream. One that JavaScript forgets is aborted when it is collected.
@@ -31,6 +33,21 @@ impl NativeStream {
             self.stream.count(usage);
         }
         self.stream.as_parent().map(NativeParent::new)
+    }
+
+    /// Whether a lost lease cuts it; see `lost`.
+    #[napi]
+    pub fn cancels(&self) -> bool {
+        self.stream.cancels()
+    }
+
+    /// Answers why when its lease is lost; ends by `abort` otherwise.
+    #[napi]
+    pub fn lost(&self, abort: &NativeAbort) -> Answer<Value> {
+        let (lost, registration) = (self.stream.lost(), abort.register());
+        Answer::of(Start::Elsewhere, async move {
+            unless_aborted(registration, async { document(&lost.await) }).await
+        })
     }
 
     /// Whether more may flow, after `usage`: `{flow, error}`.

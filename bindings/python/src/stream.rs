@@ -65,12 +65,13 @@ impl Stream {
         })
     }
 
-    /// Completes when a lease is lost and the `heartbeat_policy` is `cancel`.
+    /// Completes with the error when a lease is lost and the `heartbeat_policy` is `cancel`.
     fn lost_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         caught(|| {
-            let stream = Arc::clone(&self.inner);
-            let lost = async move { stream.lost().await };
-            bridge::spawn(py, Begin::Elsewhere, OnCancel::Abort, lost, object)
+            let lost = self.inner.lost();
+            bridge::spawn(py, Begin::Elsewhere, OnCancel::Abort, lost, |py, report| {
+                object(py, raise(report).into_value(py))
+            })
         })
     }
 

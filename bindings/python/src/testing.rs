@@ -85,6 +85,10 @@ impl TestServer {
         caught(|| Ok(self.server()?.admin_key().to_owned()))
     }
 
+    fn first_scope(&self) -> PyResult<Option<String>> {
+        caught(|| Ok(self.server()?.first_scope().map(str::to_owned)))
+    }
+
     #[pyo3(signature = (name = None))]
     fn api_key(&self, name: Option<&str>) -> PyResult<String> {
         caught(|| Ok(self.server()?.api_key(name).map_err(refused)?.to_owned()))

@@ -44,7 +44,12 @@ class ClientTest < Minitest::Test
       assert_match field, error.message
     end
     assert_raises(Cycles::ConfigError) { Cycles::Client.embedded("budgets: 3") }
-    assert_raises(Cycles::ValidationError) { Cycles::Client.embedded(budgets: { "acme" => tokens(1) }) }
+    error = assert_raises(Cycles::ConfigError) { Cycles::Client.embedded(budgets: { "acme" => tokens(1) }) }
+    assert_match(/tenant:acme.*"acme"/, error.message)
+    error = assert_raises(Cycles::ConfigError) { Cycles::Client.embedded(budgets: { "tenant:acme" => 5 }) }
+    assert_match(/\$5\.00.*tenant:acme/, error.message)
+    error = assert_raises(Cycles::ConfigError) { Cycles::Client.embedded }
+    assert_match(/no budgets/, error.message)
     both = { "tenant:acme" => tokens(1) }
     assert_raises(Cycles::ValidationError) { Cycles::Client.embedded("keys: []", budgets: both) }
   end

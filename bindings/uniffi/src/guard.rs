@@ -53,12 +53,8 @@ impl Guard {
 
     /// Ends when the lease is lost, with an error report as JSON; may never.
     pub async fn lost(&self) -> Result<String, NativeError> {
-        let held = Arc::clone(&self.held);
-        let lost =
-            foreign::detached(
-                async move { Ok::<_, NativeError>(json(&reserved(&held)?.lost().await)) },
-            );
-        lost.await?
+        // Not detached: whoever stops waiting ends it, and it keeps nothing alive.
+        Ok(json(&reserved(&self.held)?.lost().await))
     }
 
     /// Gives up work that was cancelled because its lease was lost: nothing is booked.

@@ -57,6 +57,12 @@ impl Stream {
         Ok(())
     }
 
+    /// Ends when a lease is lost under the policy `cancel`, with an error report as JSON; may never.
+    pub async fn lost(&self) -> Result<String, NativeError> {
+        let lost = reserved(&self.held)?.lost();
+        Ok(json(&lost.await))
+    }
+
     /// Whether more output may flow after the JSON `usage` so far, as JSON.
     pub async fn proceed(&self, usage: String) -> Result<String, NativeError> {
         let held = Arc::clone(&self.held);

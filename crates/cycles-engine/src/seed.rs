@@ -5,6 +5,7 @@ mod budgets;
 mod policy;
 mod retention;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use cycles_protocol::control::{BudgetPeriod, BudgetStatus, TenantStatus};
@@ -202,19 +203,15 @@ impl Seed {
     }
 
     /// The seed for an authority that only this process reaches: where it has no
-    /// keys, each tenant gets one, called like the tenant. A server that others
+    /// keys, each tenant gets one, called like the tenant, in the order of their names. A server that others
     /// reach must not start so, since anybody can guess these secrets.
     #[must_use]
     pub fn with_default_keys(mut self) -> Self {
         if self.keys.is_empty() {
             let declared = self.tenants.iter().map(|tenant| tenant.tenant_id.as_str());
             let mentioned = self.budgets.iter().filter_map(|budget| scope::tenant(&budget.scope));
-            let mut tenants: Vec<&str> = Vec::new();
-            for tenant in declared.chain(mentioned) {
-                if !tenants.contains(&tenant) {
-                    tenants.push(tenant);
-                }
-            }
+            // By name: the maps of most languages, and JSON's, have no order.
+            let tenants: BTreeSet<&str> = declared.chain(mentioned).collect();
             self.keys = tenants.into_iter().map(SeedKey::default_of).collect();
         }
         self

@@ -91,9 +91,9 @@ fn where_there_are_no_keys_each_tenant_can_have_one() {
     let of = |tenant: &str| (tenant.into(), format!("cyc_embedded_{tenant}"), tenant.into());
     assert_eq!(
         keys("budgets: {tenant:b/agent:x: $1, tenant:a: $1, tenant:b: $1}"),
-        [of("b"), of("a")]
+        [of("a"), of("b")]
     );
-    assert_eq!(keys("{tenants: [{tenant_id: c}], budgets: {tenant:a: $1}}"), [of("c"), of("a")]);
+    assert_eq!(keys("{tenants: [{tenant_id: c}], budgets: {tenant:a: $1}}"), [of("a"), of("c")]);
     let given = ("k".into(), "s".into(), "a".into());
     assert_eq!(
         keys("{keys: [{name: k, secret: s, tenant_id: a}], budgets: {tenant:b: $1}}"),

@@ -83,7 +83,7 @@ impl CyclesClient {
 
     /// A client with an authority of its own, in process, holding what the
     /// YAML `seed` declares (`docs/seed.md`): `budgets: {tenant:acme: $5.00}` is
-    /// enough. Calls without a tenant spend the first one's.
+    /// enough. Calls without a tenant spend the first one's, by name.
     ///
     /// # Errors
     /// [`Error::Config`] naming the line of the seed that is wrong.

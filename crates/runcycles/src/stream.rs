@@ -95,6 +95,8 @@ struct Stream {
     holds: Mutex<Option<Vec<ReservationGuard>>>,
     /// One at a time asks for a further hold.
     extending: tokio::sync::Mutex<()>,
+    /// There is a further hold.
+    extended: Arc<tokio::sync::Notify>,
     is_cut: AtomicBool,
     runtime: Option<Handle>,
 }
@@ -158,6 +160,7 @@ impl StreamReservation {
             as_parent,
             holds: Mutex::new(Some(vec![guard])),
             extending: tokio::sync::Mutex::default(),
+            extended: Arc::default(),
             is_cut: AtomicBool::new(false),
             runtime: Handle::try_current().ok(),
         };

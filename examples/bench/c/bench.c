@@ -7,9 +7,7 @@
 
 #include "cycles.h"
 
-static const char *SEED =
-    "keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]\n"
-    "budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000000000}]\n";
+static const char *SEED = "budgets: {tenant:acme: 1_000_000_000 TOKENS}";
 static const char *CALL = "{\"estimate\":{\"unit\":\"TOKENS\",\"amount\":10},\"subject\":{\"tenant\":\"acme\"}}";
 static const char *SPENT = "{\"actual\":{\"unit\":\"TOKENS\",\"amount\":10}}";
 

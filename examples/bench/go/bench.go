@@ -14,9 +14,7 @@ import (
 	"github.com/runcycles/cycles/bindings/go/cyclestest"
 )
 
-const seed = `
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000000000}]`
+var seed = cycles.Budgets{"tenant:acme": cycles.Tokens(1_000_000_000)}
 
 type run struct {
 	P50 float64 `json:"p50_us"`

@@ -4,10 +4,7 @@ import { TestServer } from 'runcycles/testing';
 
 const RUNS = Number(process.env.BENCH_RUNS ?? 5);
 const CALLS = Number(process.env.BENCH_CALLS ?? 1000);
-const SEED = {
-  keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-  budgets: [{ scope: 'tenant:acme', unit: 'TOKENS', allocated: 1_000_000_000 }],
-};
+const SEED = { budgets: { 'tenant:acme': '1_000_000_000 TOKENS' } };
 
 /** p50 and p99 of each run; the first run only warms up. */
 async function measure(client) {

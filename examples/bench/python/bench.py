@@ -9,10 +9,7 @@ from runcycles.testing import TestServer
 
 RUNS = int(os.environ.get("BENCH_RUNS", "5"))
 CALLS = int(os.environ.get("BENCH_CALLS", "1000"))
-SEED = {
-    "keys": [{"name": "default", "secret": "cyc_test_acme", "tenant_id": "acme"}],
-    "budgets": [{"scope": "tenant:acme", "unit": "TOKENS", "allocated": 1_000_000_000}],
-}
+SEED = {"budgets": {"tenant:acme": "1_000_000_000 TOKENS"}}
 
 
 def measure(client: CyclesClient) -> list[dict[str, float]]:

@@ -10,9 +10,7 @@ use cycles_testkit::{TestServer, Transport};
 use runcycles::models::{Amount, Subject};
 use runcycles::{CyclesClient, WithCyclesConfig, with_cycles};
 
-const SEED: &str = "
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000000000}]";
+const SEED: &str = "budgets: {tenant:acme: 1_000_000_000 TOKENS}";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

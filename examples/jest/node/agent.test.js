@@ -6,7 +6,7 @@ const { ask } = require('./agent.js');
 // An authority for each test; its client is the default one as long as the test runs.
 for (const transport of ['http', 'local']) {
   describe(`an authority over ${transport}`, () => {
-    const cycles = perTest({ beforeEach, afterEach }, { budgets: { TOKENS: 150 }, clock: true, transport });
+    const cycles = perTest({ beforeEach, afterEach }, { budgets: { 'tenant:acme': '150 TOKENS' }, clock: true, transport });
 
     test('an answer costs what it used', async () => {
       expect((await ask('hello')).text).toBe('an answer to hello');

@@ -4,10 +4,6 @@
 
 #include "cycles.h"
 
-static const char *SEED =
-    "keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]\n"
-    "budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000}]\n";
-
 static const char *CALL =
     "{\"estimate\": {\"unit\": \"TOKENS\", \"amount\": 600},"
     " \"action\": {\"kind\": \"llm.completion\", \"name\": \"gpt-4o\"}}";
@@ -47,7 +43,7 @@ static int ask(cycles_client *client, const char *prompt) {
 
 int main(void) {
     char *error = NULL;
-    cycles_client *client = cycles_client_embedded(SEED, "{\"tenant\": \"acme\"}", NULL, &error);
+    cycles_client *client = cycles_client_embedded("budgets: {tenant:acme: 1000 TOKENS}", NULL, NULL, &error);
     if (client == NULL) {
         fprintf(stderr, "%s\n", error);
         cycles_string_free(error);

@@ -9,12 +9,8 @@ import (
 	cycles "github.com/runcycles/cycles/bindings/go"
 )
 
-const seed = `
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000}]`
-
 func main() {
-	client, err := cycles.EmbeddedWith(seed, cycles.Config{Tenant: "acme"})
+	client, err := cycles.Embedded(cycles.Budgets{"tenant:acme": cycles.Tokens(1000)})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,12 +1,9 @@
 import { BudgetExceededError, CyclesClient, withCycles } from 'runcycles';
 
-const client = CyclesClient.embedded({
-  keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-  budgets: [{ scope: 'tenant:acme', unit: 'TOKENS', allocated: 1000 }],
-});
+const client = CyclesClient.embedded({ budgets: { 'tenant:acme': '1000 TOKENS' } });
 
 const ask = withCycles(
-  { client, tenant: 'acme', unit: 'TOKENS', estimate: 600, actual: (reply) => reply.tokens },
+  { client, unit: 'TOKENS', estimate: 600, actual: (reply) => reply.tokens },
   async (prompt) => ({ text: `an answer to ${prompt}`, tokens: 420 }), // your model call, and its cost
 );
 

@@ -4,13 +4,9 @@
 use runcycles::models::Amount;
 use runcycles::{CyclesClient, Error, WithCyclesConfig, with_cycles};
 
-const SEED: &str = "
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: 'tenant:acme', unit: TOKENS, allocated: 1000}]";
-
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let client = CyclesClient::builder("", "").tenant("acme").embedded(SEED)?.build();
+    let client = CyclesClient::embedded("budgets: {tenant:acme: 1000 TOKENS}")?;
     println!("{}", ask(&client, "What is a budget?").await?);
     match ask(&client, "And another one?").await {
         Err(error) if error.is_budget_exceeded() => println!("denied before the model was called"),

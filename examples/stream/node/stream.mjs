@@ -1,13 +1,7 @@
 // A model's answer arrives in pieces; what it costs is known when it has ended.
 import { CyclesClient, getCyclesContext, reserveForStream, withCycles } from 'runcycles';
 
-const client = CyclesClient.embedded(
-  {
-    keys: [{ name: 'default', secret: 'cyc_test_acme', tenant_id: 'acme' }],
-    budgets: [{ scope: 'tenant:acme', unit: 'USD_MICROCENTS', allocated: 100_000 }],
-  },
-  { tenant: 'acme' },
-);
+const client = CyclesClient.embedded({ budgets: { 'tenant:acme': '$0.001' } });
 
 /** Stands in for the model's own stream. */
 async function* model() {

@@ -6,13 +6,9 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use runcycles::models::Amount;
 use runcycles::{CyclesClient, OnLimit, StreamOptions, StreamReservation, WithCyclesConfig};
 
-const SEED: &str = "
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: 'tenant:acme', unit: USD_MICROCENTS, allocated: 100000}]";
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = CyclesClient::builder("", "").tenant("acme").embedded(SEED)?.build();
+    let client = CyclesClient::embedded("budgets: {tenant:acme: $0.001}")?;
 
     let options = StreamOptions::new()
         .on_limit(OnLimit::Extend)

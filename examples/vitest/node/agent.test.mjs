@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ask } from './agent.mjs';
 
 // An authority for each test; its client is the default one as long as the test runs.
-const cycles = perTest({ beforeEach, afterEach }, { budgets: { TOKENS: 150 }, clock: true });
+const cycles = perTest({ beforeEach, afterEach }, { budgets: { 'tenant:acme': '150 TOKENS' }, clock: true });
 
 test('an answer costs what it used', async () => {
   expect((await ask('hello')).text).toBe('an answer to hello');

@@ -82,6 +82,6 @@ for await (const reservation of client.reservations({ status: 'ACTIVE' })) void 
 const body: ReservationCreateResponse = response.orThrow();
 void [watched, body];
 
-const cycles = perTest({ beforeEach: (_: () => void) => {}, afterEach: (_: () => Promise<void>) => {} }, { budgets: { TOKENS: 5 } });
+const cycles = perTest({ beforeEach: (_: () => void) => {}, afterEach: (_: () => Promise<void>) => {} }, { budgets: { 'tenant:acme': '5 TOKENS' } });
 const spent: number | bigint = cycles.budget().spent;
 void spent;

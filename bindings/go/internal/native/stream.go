@@ -57,6 +57,12 @@ func (s *Stream) Parent() (*Parent, error) {
 	return parent(handle, report)
 }
 
+// Lost waits for the loss of a lease, where that cuts the stream.
+func (s *Stream) Lost(ctx context.Context) (string, error) {
+	defer runtime.KeepAlive(s)
+	return await(ctx, C.cycles_stream_lost(s.handle))
+}
+
 // Count notes what was used so far.
 func (s *Stream) Count(usage string) error {
 	defer runtime.KeepAlive(s)

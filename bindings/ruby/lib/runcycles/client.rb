@@ -18,10 +18,9 @@ module Cycles
 
     # A client with an authority of its own, in process. `seed` is the document of
     # `cycles serve --seed`, as YAML or a Hash (docs/seed.md); the short form is
-    # `budgets: { "tenant:acme" => Cycles.usd("1.00") }`, whose first tenant then
-    # is that of calls that name none.
+    # `budgets: { "tenant:acme" => "$1.00" }`, with text or amounts. Calls that name
+    # no tenant spend the first one's, by name.
     def self.embedded(seed = nil, budgets: nil, clock: nil, **settings)
-      settings = { tenant: Documents.tenant(budgets.keys.first) }.merge(settings) if budgets && !budgets.empty?
       seed = Documents.seed(seed, budgets)
       wrap(Native.make(:client, :client_embedded, seed, Documents.config(settings), clock&.native))
     end

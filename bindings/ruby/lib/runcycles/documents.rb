@@ -39,18 +39,12 @@ module Cycles
       document.compact
     end
 
-    # What a budget authority starts with: text as it stands, or a Hash.
+    # What a budget authority starts with: text as it stands, a Hash, or budgets alone.
     def seed(seed, budgets)
       raise ValidationError, "give either a seed or budgets" if seed && budgets
       return seed if seed.is_a?(String)
 
-      Native.encode("seed", seed || seed_of(budgets || {}))
-    end
-
-    # The tenant that a scope, such as tenant:acme/agent:x, begins with.
-    def tenant(scope)
-      scope.to_s[%r{\Atenant:([^/]+)}, 1] or
-        raise ValidationError, "a scope starts with its tenant, such as tenant:acme scope=#{scope.inspect}"
+      Native.encode("seed", seed || { budgets: budgets || {} })
     end
 
     def milliseconds(name, seconds)
@@ -73,17 +67,5 @@ module Cycles
       raise ValidationError, "#{name} is a Hash of #{known.join(', ')} #{name}=#{given.inspect}"
     end
     private_class_method :fields
-
-    def seed_of(budgets)
-      tenants = budgets.keys.map { |scope| tenant(scope) }.uniq
-      {
-        tenants: tenants.map { |tenant| { tenant_id: tenant } },
-        keys: tenants.map { |tenant| { name: tenant, secret: "cyc_embedded_#{tenant}", tenant_id: tenant } },
-        budgets: budgets.map do |scope, allocated|
-          { scope: scope, unit: amount("budgets", allocated).unit, allocated: allocated.amount }
-        end
-      }
-    end
-    private_class_method :seed_of
   end
 end

@@ -67,7 +67,7 @@ pub(super) struct Facts {
     response: Arc<ReservationCreateResponse>,
     /// `None` for a dry run.
     trace_id: Option<Arc<str>>,
-    cancels: bool,
+    pub(super) cancels: bool,
     parent_reservation_id: Option<ReservationId>,
     unseen: bool,
 }

@@ -1,5 +1,6 @@
 //! Streams as the language packages hold them.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use cycles_protocol::{CyclesMetrics, JsonMap};
@@ -130,11 +131,19 @@ impl Stream {
         self.stream.next().await.into()
     }
 
-    /// Completes when a lease is lost and the `heartbeat_policy` is `cancel`,
-    /// so that a wait for the next piece can be given up: then
-    /// [`proceed`](Self::proceed) says why.
-    pub async fn lost(&self) {
-        self.stream.lost().await;
+    /// Completes when a lease is lost and the `heartbeat_policy` is `cancel`, with
+    /// why: a wait for the next piece is to be given up, and the stream is cut.
+    /// Never completes otherwise, and keeps no stream alive.
+    pub fn lost(&self) -> impl Future<Output = ErrorReport> + Send + use<> {
+        let lost = self.stream.lost();
+        async move { (&lost.await).into() }
+    }
+
+    /// Whether a lost lease cuts it (`heartbeat_policy` is `cancel`): race the
+    /// wait for each piece against [`lost`](Self::lost).
+    #[must_use]
+    pub fn cancels(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.cancels)
     }
 
     /// The stream has ended: commits `usage`, the estimate where it does not say

@@ -27,11 +27,7 @@ impl StreamReservation {
             let next = tokio::select! {
                 biased;
                 next = handle.around(items.try_next()) => next,
-                // Asking again says why.
-                () = handle.lost() => {
-                    handle.proceed().await;
-                    Ok(None)
-                }
+                _ = handle.lost() => Ok(None),
             };
             match next {
                 Ok(Some(item)) => Ok(Some((item, (watched, items)))),

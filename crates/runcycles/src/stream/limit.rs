@@ -1,16 +1,19 @@
 //! Where a stream reaches the end of its hold: it is cut, goes on, or takes a
 //! further hold.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use cycles_protocol::{Error as Refusal, IdempotencyKey};
 use serde::{Deserialize, Serialize};
 
-use super::StreamReservation;
+use tokio::sync::futures::OwnedNotified;
+
+use super::{Stream, StreamReservation};
 use crate::error::Error;
 use crate::guard::Begun;
-use crate::lease::LeaseLost;
+use crate::lease::{Lease, LeaseLost};
 
 /// Further holds of one stream; beyond them it is cut.
 const MAX_HOLDS: usize = 64;
@@ -72,11 +75,11 @@ impl StreamReservation {
     }
 
     pub(crate) async fn next(&self) -> Next {
-        if self.is_cut() || self.is_settled() {
-            return Next::Cut;
-        }
         if let Some(loss) = self.loss_that_cancels() {
             return self.cut(Next::Lost(loss));
+        }
+        if self.is_cut() || self.is_settled() {
+            return Next::Cut;
         }
         if !self.is_used_up() {
             return Next::Continue;
@@ -93,25 +96,17 @@ impl StreamReservation {
     }
 
     fn cut(&self, why: Next) -> Next {
-        self.stream.is_cut.store(true, Ordering::Release);
-        let (used, held) = (self.used(), self.held());
-        tracing::warn!(reservation_id = %self.context().reservation_id, ?used, ?held, ?why, "stream is cut");
+        if !self.stream.is_cut.swap(true, Ordering::AcqRel) {
+            let (used, held) = (self.used(), self.held());
+            tracing::warn!(reservation_id = %self.context().reservation_id, ?used, ?held, ?why, "stream is cut");
+        }
         why
     }
 
-    /// Completes when a lease is lost and the policy is to cancel.
-    pub(crate) async fn lost(&self) {
-        let leases: Vec<_> = match &*self.stream.holds.lock() {
-            Some(holds) if self.cancels() => {
-                holds.iter().map(|hold| hold.lease().clone()).collect()
-            }
-            _ => Vec::new(),
-        };
-        let losses: Vec<_> = leases.iter().map(|lease| Box::pin(lease.lost())).collect();
-        if losses.is_empty() {
-            return std::future::pending().await;
-        }
-        futures_util::future::select_all(losses).await;
+    /// Completes when a lease is lost and the policy is to cancel; the stream is
+    /// cut then. Never completes otherwise, and keeps no stream alive.
+    pub fn lost(&self) -> impl Future<Output = LeaseLost> + Send + use<> {
+        lost(Arc::downgrade(&self.stream))
     }
 
     fn loss_that_cancels(&self) -> Option<LeaseLost> {
@@ -121,6 +116,15 @@ impl StreamReservation {
 
     fn cancels(&self) -> bool {
         self.stream.as_parent.held.cancels()
+    }
+
+    /// The leases that end the stream, as long as there are no more of them.
+    fn leases_that_cancel(&self) -> (OwnedNotified, Vec<Lease>) {
+        // First, so that no further hold is missed.
+        let extended = Arc::clone(&self.stream.extended).notified_owned();
+        let holds = self.stream.holds.lock();
+        let holds = holds.iter().flatten().filter(|_| self.cancels());
+        (extended, holds.map(|hold| hold.lease().clone()).collect())
     }
 
     fn is_used_up(&self) -> bool {
@@ -147,11 +151,32 @@ impl StreamReservation {
                 Some(holds) => {
                     stream.tally.pool.grow(by);
                     holds.push(guard);
+                    stream.extended.notify_waiters();
                 }
                 // Settled meanwhile: the guard gives its hold back.
                 None => return Ok(false),
             }
         }
         Ok(true)
+    }
+}
+
+async fn lost(stream: Weak<Stream>) -> LeaseLost {
+    let live = || stream.upgrade().map(|stream| StreamReservation { stream });
+    loop {
+        let (extended, leases) = match live().map(|stream| stream.leases_that_cancel()) {
+            Some((extended, leases)) if !leases.is_empty() => (extended, leases),
+            _ => return std::future::pending().await,
+        };
+        let losses = leases.iter().map(|lease| Box::pin(lease.lost()));
+        tokio::select! {
+            (loss, ..) = futures_util::future::select_all(losses) => {
+                if let Some(stream) = live() {
+                    stream.cut(Next::Lost(loss.clone()));
+                }
+                return loss;
+            }
+            () = extended => {}
+        }
     }
 }

@@ -4,23 +4,19 @@ import dev.runcycles.BudgetExceededError;
 import dev.runcycles.CyclesClient;
 import dev.runcycles.CyclesOptions;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.IntStream;
 
 /** A hundred calls at once, on a budget for fifty. */
 public class AsyncCalls {
-    static final String SEED = """
-        keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-        budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 5000}]
-        """;
-
     /** Your model's client: it answers a future. */
     static CompletableFuture<String> complete(String prompt) {
         return CompletableFuture.supplyAsync(() -> "an answer to " + prompt);
     }
 
     public static void main(String[] arguments) {
-        try (CyclesClient client = CyclesClient.builder().tenant("acme").embedded(SEED)) {
+        try (CyclesClient client = CyclesClient.embedded(Map.of("tenant:acme", Amount.tokens(5000)))) {
             AsyncCyclesClient cycles = client.getAsync();
             CyclesOptions options = CyclesOptions.builder(Amount.tokens(100)).action("llm.completion", "gpt-4o").build();
 

@@ -6,9 +6,7 @@ import dev.runcycles.testing.TestServer
 
 val runs = setting("BENCH_RUNS", 5)
 val calls = setting("BENCH_CALLS", 1000)
-const val SEED = """
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000000000}]"""
+val SEED = mapOf("tenant:acme" to Amount.tokens(1_000_000_000))
 
 /** What a guarded call costs in Kotlin. See `cargo xtask bench`. */
 suspend fun main() {

@@ -2,14 +2,10 @@ import dev.runcycles.Amount;
 import dev.runcycles.BudgetExceededError;
 import dev.runcycles.CyclesClient;
 import dev.runcycles.CyclesOptions;
+import java.util.Map;
 
 public class Quickstart {
-    static final String SEED = """
-        keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-        budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000}]
-        """;
-
-    static final CyclesClient client = CyclesClient.builder().tenant("acme").embedded(SEED);
+    static final CyclesClient client = CyclesClient.embedded(Map.of("tenant:acme", Amount.tokens(1000)));
 
     static String ask(String prompt) throws Exception {
         CyclesOptions options = CyclesOptions.builder(Amount.tokens(600)).action("llm.completion", "gpt-4o").build();

@@ -3,11 +3,7 @@ import dev.runcycles.BudgetExceededError
 import dev.runcycles.CyclesClient
 import dev.runcycles.CyclesOptions
 
-const val SEED = """
-keys: [{name: default, secret: cyc_test_acme, tenant_id: acme}]
-budgets: [{scope: "tenant:acme", unit: TOKENS, allocated: 1000}]"""
-
-val client = CyclesClient.embedded(SEED) { tenant = "acme" }
+val client = CyclesClient.embedded(mapOf("tenant:acme" to Amount.tokens(1000)))
 
 suspend fun ask(prompt: String): String =
     client.withCycles(CyclesOptions(Amount.tokens(600)), actual = { Amount.tokens(420) }) {

@@ -57,3 +57,7 @@ public data class Amount(val unit: CyclesUnit, val amount: Long) {
         }
     }
 }
+
+/** The seed that holds [budgets] and no more. */
+internal fun seedOf(budgets: Map<String, Amount>): String =
+    Json.write(mapOf("budgets" to budgets.mapValues { (_, allocated) -> allocated.document() }))

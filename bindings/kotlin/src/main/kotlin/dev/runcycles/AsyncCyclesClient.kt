@@ -157,6 +157,9 @@ public class AsyncStreamReservation internal constructor(
     /** See [StreamReservation.proceed]. */
     public fun proceed(): CompletableFuture<Boolean> = future(dispatcher) { stream.proceed() }
 
+    /** See [StreamReservation.lost]. */
+    public fun lost(): CompletableFuture<CyclesError> = future(dispatcher) { stream.lost() }
+
     /** See [StreamReservation.finish]. */
     public fun finish(): CompletableFuture<Settlement> = future(dispatcher) { stream.finish() }
 

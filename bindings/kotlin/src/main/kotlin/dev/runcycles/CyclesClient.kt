@@ -215,6 +215,22 @@ public class CyclesClient internal constructor(internal val core: CyclesCore) : 
             CyclesClient(native { Natives.chosen.clientFromEnv(prefix, "ms") })
 
         /**
+         * A client with an authority of its own in this process, holding [budgets]: scopes with
+         * what they are allocated, such as `mapOf("tenant:acme" to Amount.tokens(1000))`. Each
+         * tenant has a key; a call that names no tenant spends that of the first, by name. Nothing outlives
+         * the client.
+         *
+         * @throws CyclesConfigError naming the scope that is none
+         */
+        @JvmStatic
+        @JvmOverloads
+        public fun embedded(
+            budgets: Map<String, Amount>,
+            config: CyclesConfig = CyclesConfig(),
+            clock: ManualClock? = null,
+        ): CyclesClient = embedded(seedOf(budgets), config, clock)
+
+        /**
          * A client with an authority of its own in this process, holding [seed] (YAML or JSON,
          * as for `cycles serve --seed`). Nothing outlives the client.
          *

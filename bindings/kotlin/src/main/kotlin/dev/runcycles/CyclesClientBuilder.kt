@@ -110,6 +110,13 @@ public class CyclesClientBuilder internal constructor() {
     public fun build(): CyclesClient = CyclesClient.create(config, clock)
 
     /**
+     * A client with an authority of its own in this process, holding [budgets]; see [CyclesClient.embedded].
+     *
+     * @throws CyclesConfigError naming the scope that is none
+     */
+    public fun embedded(budgets: Map<String, Amount>): CyclesClient = CyclesClient.embedded(budgets, config, clock)
+
+    /**
      * A client with an authority of its own in this process, holding [seed]; see [CyclesClient.embedded].
      *
      * @throws CyclesConfigError naming the line if the seed does not parse

@@ -84,6 +84,12 @@ public class CyclesContext internal constructor(hold: Hold) {
         }
     }
 
+    /**
+     * Keeps this reservation [current] in the coroutines that carry it. For coroutines that the SDK does not start itself;
+     * those inside [withCycles] have it.
+     */
+    public fun asCoroutineContext(): CoroutineContext = Element(this)
+
     override fun toString(): String = "CyclesContext(reservationId=$reservationId, decision=$decision)"
 
     public companion object {

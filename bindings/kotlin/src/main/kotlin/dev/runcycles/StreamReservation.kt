@@ -3,9 +3,13 @@ package dev.runcycles
 import dev.runcycles.ffi.Parent
 import dev.runcycles.ffi.Stream
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.NonCancellable
+import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.job
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
 
@@ -57,6 +61,9 @@ public interface StreamState : AutoCloseable {
 
     /** Whether the stream has settled. */
     public val isSettled: Boolean
+
+    /** Whether a lost lease cuts the stream: wait for `lost` beside it. */
+    public val cancelsWhenLost: Boolean get() = context.cancelsWhenLost
 
     /** Changes what has been used so far. */
     public fun record(change: (StreamUsage) -> StreamUsage)
@@ -116,6 +123,10 @@ public class StreamReservation internal constructor(
         return answer.text("flow") == "continue"
     }
 
+    /** Ends when a lease is lost under the heartbeat policy `cancel`, and says why: the stream is cut then. May never end. */
+    @JvmSynthetic
+    public suspend fun lost(): CyclesError = cyclesError(Json.readObject(awaitNative { native.lost() }))
+
     /** Runs [block] inside the stream: guarded blocks in it are nested in this one. */
     @JvmSynthetic
     public suspend fun <T> within(block: suspend () -> T): T =
@@ -133,15 +144,17 @@ public class StreamReservation internal constructor(
     /**
      * Lets [items] through as long as the hold lasts, and settles: commits at the end and where the
      * hold is used up, aborts when the flow fails or its collector goes away. [count] counts an item
-     * before it is handed on.
+     * before it is handed on. Under the heartbeat policy `cancel` a lost lease ends the wait for an item.
      */
     @JvmSynthetic
     public fun <T> watch(items: Flow<T>, count: (T) -> Unit = {}): Flow<T> = flow {
         try {
-            items.collect { item ->
-                if (!proceedQuietly()) throw Cut()
-                count(item)
-                emit(item)
+            unlessLost {
+                items.collect { item ->
+                    if (!proceedQuietly()) throw Cut()
+                    count(item)
+                    emit(item)
+                }
             }
             finish()
         } catch (_: Cut) {
@@ -150,6 +163,19 @@ public class StreamReservation internal constructor(
             withContext(NonCancellable) { abort(error.javaClass.simpleName) }
             throw error
         }
+    }
+
+    /** Runs [work], which a lost lease ends as the end of the hold does. */
+    private suspend fun unlessLost(work: suspend () -> Unit) {
+        if (!cancelsWhenLost) return work()
+        coroutineScope {
+            val collecting = coroutineContext.job
+            val watch = launch(Dispatchers.Default) {
+                lost()
+                collecting.cancel(Cut())
+            }
+            runCatching { work() }.also { watch.cancel() }
+        }.getOrThrow()
     }
 
     private suspend fun proceedQuietly(): Boolean = try {

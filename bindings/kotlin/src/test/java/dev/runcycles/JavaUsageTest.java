@@ -13,6 +13,7 @@ import dev.runcycles.testing.ManualClock;
 import dev.runcycles.testing.TestServer;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
@@ -47,6 +48,24 @@ class JavaUsageTest {
                 blocking.withCycles(options(100), context -> { throw boom; })));
             assertEquals(200, blocking.getBalances(Map.of("tenant", "acme")).getStatus());
         }
+    }
+
+    @Test
+    void budgetsAreAllThatAnAuthorityNeeds() throws Exception {
+        CyclesOptions call = CyclesOptions.builder(Amount.tokens(100)).build();
+        Map<String, Amount> budgets = Map.of("tenant:acme", Amount.tokens(150));
+        try (CyclesClient client = CyclesClient.embedded(budgets);
+                CyclesClient other = CyclesClient.builder().agent("bot").embedded(budgets);
+                TestServer server = new TestServer(budgets);
+                CyclesClient remote = server.client()) {
+            for (CyclesClient each : List.of(client, other, remote)) {
+                assertEquals("fits", each.getBlocking().withCycles(call, context -> "fits"));
+                assertThrows(BudgetExceededError.class, () -> each.getBlocking().withCycles(call, context -> "never"));
+            }
+        }
+        CyclesConfigError invalid = assertThrows(CyclesConfigError.class,
+            () -> CyclesClient.embedded(Map.of("acme", Amount.tokens(1))));
+        assertTrue(invalid.getMessage().contains("tenant:acme"), invalid.getMessage());
     }
 
     @Test

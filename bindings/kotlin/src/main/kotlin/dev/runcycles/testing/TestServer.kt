@@ -1,5 +1,6 @@
 package dev.runcycles.testing
 
+import dev.runcycles.Amount
 import dev.runcycles.CyclesClient
 import dev.runcycles.CyclesConfig
 import dev.runcycles.CyclesUnit
@@ -7,6 +8,7 @@ import dev.runcycles.Json
 import dev.runcycles.Natives
 import dev.runcycles.awaitNative
 import dev.runcycles.native
+import dev.runcycles.seedOf
 import dev.runcycles.withoutNulls
 import kotlinx.coroutines.runBlocking
 import dev.runcycles.ffi.TestServer as NativeTestServer
@@ -57,6 +59,10 @@ public data class BudgetState(
  * @throws dev.runcycles.CyclesConfigError naming the line if the seed does not parse
  */
 public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClock? = null) : AutoCloseable {
+    /** A server that holds [budgets], as for [CyclesClient.embedded]. */
+    @JvmOverloads
+    public constructor(budgets: Map<String, Amount>, clock: ManualClock? = null) : this(seedOf(budgets), clock)
+
     private val native: NativeTestServer = native { Natives.chosen.testServer(seed, clock?.native) }
 
     /** Where it listens. */
@@ -69,7 +75,7 @@ public class TestServer @JvmOverloads constructor(seed: String, clock: ManualClo
     @JvmOverloads
     public fun apiKey(name: String? = null): String = native { native.apiKey(name) }
 
-    /** A client for this server, on its clock, with the seed's key called [key], or its first. */
+    /** A client for this server, on its clock, with the seed's key called [key], or its first, and with its tenant. */
     @JvmOverloads
     public fun client(
         key: String? = null,
