@@ -2,10 +2,13 @@ package dev.runcycles.spring;
 
 import dev.runcycles.CyclesValidationError;
 import dev.runcycles.DryRunResult;
+import dev.runcycles.OnLimit;
 import java.lang.reflect.Method;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.springframework.core.KotlinDetector;
+import org.springframework.core.MethodParameter;
 import org.springframework.core.ResolvableType;
 import org.springframework.util.StringUtils;
 
@@ -25,8 +28,9 @@ final class AnnotationCheck {
     Completion completion() {
         Completion completion = Completion.of(method);
         if (completion == Completion.UNKNOWN) {
-            throw refusal("nobody can tell when the method's work is over: return a CompletableFuture, Mono or Flux,"
-                    + " or in Kotlin call client.withCycles", "type", method.getReturnType().getSimpleName());
+            throw refusal("nobody can tell when the method's work is over: return a CompletableFuture, Mono or Flux;"
+                    + " functions that suspend need kotlinx-coroutines-reactor and kotlin-reflect",
+                    "type", Completion.type(method).getSimpleName());
         }
         if (annotation.dryRun() && !holdsDryRunResult(completion)) {
             throw refusal("a dry run is answered by a DryRunResult, so the method must return that, Object, or a"
@@ -52,6 +56,21 @@ final class AnnotationCheck {
                 parse(field, said);
             }
         }
+    }
+
+    /** What happens where a stream's hold is used up; only of a publisher of many it can be seen. */
+    OnLimit onLimit(Completion completion) {
+        OnLimit said = word("onLimit", annotation.onLimit(), OnLimit.class);
+        if (said == null || said == OnLimit.FINISH) {
+            return OnLimit.FINISH;
+        }
+        if (completion != Completion.MANY) {
+            throw refusal("only a Flux, or another publisher of many items, flows until its limit", "onLimit", annotation.onLimit());
+        }
+        if (!StringUtils.hasText(annotation.actual())) {
+            throw refusal("an actual is needed, which says what each item costs", "onLimit", annotation.onLimit());
+        }
+        return said;
     }
 
     /** The labels of the subject. */
@@ -92,7 +111,10 @@ final class AnnotationCheck {
     }
 
     private boolean holdsDryRunResult(Completion completion) {
-        ResolvableType type = ResolvableType.forMethodReturnType(method);
+        ResolvableType type = ResolvableType.forMethodParameter(new MethodParameter(method, -1));
+        if (KotlinDetector.isSuspendingFunction(method)) {
+            return type.isAssignableFrom(DryRunResult.class);
+        }
         return switch (completion) {
             case RETURN -> type.isAssignableFrom(DryRunResult.class);
             case STAGE, SINGLE -> type.getGeneric(0).isAssignableFrom(DryRunResult.class);

@@ -4,49 +4,67 @@ import dev.runcycles.Amount;
 import dev.runcycles.AsyncStreamReservation;
 import dev.runcycles.CyclesMetrics;
 import dev.runcycles.StreamUsage;
+import java.util.function.Supplier;
 import org.apache.commons.logging.Log;
 import org.apache.commons.logging.LogFactory;
+import org.springframework.ai.chat.client.ChatClientRequest;
 import org.springframework.ai.chat.client.ChatClientResponse;
 import org.springframework.ai.chat.metadata.Usage;
 import org.springframework.ai.chat.model.ChatResponse;
+import org.springframework.ai.chat.model.Generation;
 
 /** What a streamed model call has used: models say so once, at the end, or again and again. */
 final class ChatUsage implements Counting<ChatClientResponse> {
     private static final Log LOG = LogFactory.getLog(CyclesChatPrice.class);
 
     private final CyclesChatPrice price;
+    private final ChatClientRequest limited;
     private final AsyncStreamReservation stream;
     private final long estimate;
+    private long characters;
 
-    ChatUsage(CyclesChatPrice price, AsyncStreamReservation stream, long estimate) {
+    /** {@code limited} is what was asked where the stream is cut or extended at its hold, else null. */
+    ChatUsage(CyclesChatPrice price, ChatClientRequest limited, AsyncStreamReservation stream, long estimate) {
         this.price = price;
+        this.limited = limited;
         this.stream = stream;
         this.estimate = estimate;
     }
 
-    /** Once a model has said what it used, pieces that do not say so change nothing. */
+    /** Once a model has said what it used, pieces that do not say so change nothing, unless there is a limit to keep. */
     @Override
     public void count(ChatClientResponse response) {
-        Amount actual = actual(response);
+        Amount actual = told(() -> price.actual(response));
         CyclesMetrics metrics = metrics(response);
+        if (actual != null) {
+            stream.record(before -> new StreamUsage(0, 0, actual.getAmount(), metrics, null));
+            return;
+        }
+        characters += text(response).length();
+        Amount soFar = limited == null ? null : told(() -> price.soFar(limited, characters));
         stream.record(before -> {
-            if (actual != null) {
-                return new StreamUsage(0, 0, actual.getAmount(), metrics, null);
+            Long said = before.getActual();
+            if (soFar != null && (said == null || soFar.getAmount() > said)) {
+                return new StreamUsage(0, 0, soFar.getAmount(), metrics, ItemCosts.ESTIMATED);
             }
-            return before.getActual() == null
-                    ? new StreamUsage(0, 0, estimate, metrics, ItemCosts.ESTIMATED)
-                    : before;
+            return said == null ? new StreamUsage(0, 0, estimate, metrics, ItemCosts.ESTIMATED) : before;
         });
     }
 
     /** The stream flows on where the price cannot be told. */
-    private Amount actual(ChatClientResponse response) {
+    private static Amount told(Supplier<Amount> price) {
         try {
-            return price.actual(response);
+            return price.get();
         } catch (RuntimeException unknown) {
             LOG.warn("a price cannot be told, and the estimate stands for it", unknown);
             return null;
         }
+    }
+
+    private static String text(ChatClientResponse response) {
+        Generation result = response.chatResponse() == null ? null : response.chatResponse().getResult();
+        String text = result == null ? null : result.getOutput().getText();
+        return text == null ? "" : text;
     }
 
     @Override

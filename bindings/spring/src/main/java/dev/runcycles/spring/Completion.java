@@ -5,6 +5,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Future;
 import org.springframework.core.KotlinDetector;
+import org.springframework.core.MethodParameter;
 import org.springframework.core.ReactiveAdapter;
 import org.springframework.core.ReactiveAdapterRegistry;
 
@@ -16,7 +17,7 @@ enum Completion {
     /** When its {@code CompletionStage} completes. */
     STAGE,
 
-    /** When its publisher of at most one item ends. */
+    /** When its publisher of at most one item ends, or its coroutine. */
     SINGLE,
 
     /** When its publisher ends. */
@@ -26,10 +27,20 @@ enum Completion {
     UNKNOWN;
 
     static Completion of(Method method) {
-        Class<?> type = method.getReturnType();
-        if (KotlinDetector.isSuspendingFunction(method)) {
-            return UNKNOWN;
+        Completion completion = of(type(method));
+        if (!KotlinDetector.isSuspendingFunction(method)) {
+            return completion;
         }
+        boolean isFlow = completion == MANY && type(method).getName().equals("kotlinx.coroutines.flow.Flow");
+        return !Suspending.IS_SUPPORTED ? UNKNOWN : completion == RETURN ? SINGLE : isFlow ? MANY : UNKNOWN;
+    }
+
+    /** What a method answers; of a Kotlin function that suspends, what it says in Kotlin. */
+    static Class<?> type(Method method) {
+        return new MethodParameter(method, -1).getParameterType();
+    }
+
+    private static Completion of(Class<?> type) {
         if (type == CompletionStage.class || type == CompletableFuture.class) {
             return STAGE;
         }

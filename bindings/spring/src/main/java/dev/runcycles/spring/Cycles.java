@@ -72,6 +72,12 @@ public @interface Cycles {
     /** Who pays inside another guarded call: {@code own}, {@code inherit} or {@code forbid}; else {@code cycles.nested}. */
     String nested() default "";
 
+    /**
+     * What happens to a {@code Flux} that has used up its hold, which {@link #actual} says: {@code cut} ends it,
+     * {@code extend} takes the estimate again, or ends it with the refusal; {@code finish}, unless set, lets it flow on.
+     */
+    String onLimit() default "";
+
     /** A SpEL map that goes with the commit; keys that the method sets in its context win. */
     String metadata() default "";
 

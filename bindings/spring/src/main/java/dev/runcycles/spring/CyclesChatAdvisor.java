@@ -75,9 +75,12 @@ public final class CyclesChatAdvisor implements CallAdvisor, StreamAdvisor {
     public Flux<ChatClientResponse> adviseStream(ChatClientRequest request, StreamAdvisorChain chain) {
         return Flux.defer(() -> {
             CyclesOptions options = options(request);
+            OnLimit onLimit = properties.onLimit();
+            boolean isLimited = onLimit != OnLimit.FINISH;
             return GuardedStream.of(
-                    () -> elastic.reserveStream(options, OnLimit.FINISH),
-                    stream -> new ChatUsage(price, stream, options.getEstimate().getAmount()),
+                    isLimited,
+                    () -> elastic.reserveStream(options, onLimit),
+                    stream -> new ChatUsage(price, isLimited ? request : null, stream, options.getEstimate().getAmount()),
                     context -> chain.nextStream(capped(request, context)));
         });
     }

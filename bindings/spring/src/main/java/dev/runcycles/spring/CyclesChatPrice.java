@@ -14,4 +14,12 @@ public interface CyclesChatPrice {
      * piece, and the last answer counts.
      */
     Amount actual(ChatClientResponse response);
+
+    /**
+     * What a stream has cost so far that has answered so many characters and whose model has not said what it used. Asked
+     * where a stream is cut or extended at its hold; null where it cannot be told, and the estimate stands for it.
+     */
+    default Amount soFar(ChatClientRequest request, long characters) {
+        return null;
+    }
 }

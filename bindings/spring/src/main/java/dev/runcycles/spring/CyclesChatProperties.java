@@ -2,6 +2,7 @@ package dev.runcycles.spring;
 
 import dev.runcycles.CyclesUnit;
 import dev.runcycles.Nested;
+import dev.runcycles.OnLimit;
 import java.math.BigDecimal;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
@@ -19,6 +20,8 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
  * @param actionKind what kind of action a model call is
  * @param actionName its name; the model's unless set, and spring-ai-chat where that is not known
  * @param nested who pays for a model call inside a guarded method
+ * @param onLimit what happens to a stream that has used up its hold: it is cut, takes its estimate again (extend), or
+ *     flows on (finish)
  * @param order where the guard stands among advisors; next to the model unless set, so that each call of a tool loop is
  *     guarded
  */
@@ -33,4 +36,5 @@ public record CyclesChatProperties(
         @DefaultValue("llm.chat") String actionKind,
         String actionName,
         @DefaultValue("inherit") Nested nested,
+        @DefaultValue("finish") OnLimit onLimit,
         @DefaultValue("2147483547") int order) {}

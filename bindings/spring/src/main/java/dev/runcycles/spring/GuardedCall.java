@@ -23,15 +23,12 @@ final class GuardedCall {
     GuardedCall(GuardedMethod method, MethodInvocation invocation) {
         this.method = method;
         this.invocation = invocation;
-        this.seen = new Invocation(invocation.getThis(), method.method(), invocation.getArguments());
+        Object[] arguments = Suspending.arguments(method.method(), invocation.getArguments());
+        this.seen = new Invocation(invocation.getThis(), method.method(), arguments);
     }
 
     GuardedMethod method() {
         return method;
-    }
-
-    Class<?> type() {
-        return method.method().getReturnType();
     }
 
     CyclesOptions options() {
@@ -45,7 +42,8 @@ final class GuardedCall {
 
     /** Runs the method itself, as often as it is asked: every subscription is a call of its own. */
     Object proceedAgain() throws Exception {
-        return proceed(((ProxyMethodInvocation) invocation).invocableClone());
+        Object[] arguments = Suspending.inside(CyclesContext.current(), method.method(), invocation.getArguments());
+        return proceed(((ProxyMethodInvocation) invocation).invocableClone(arguments));
     }
 
     /** What the call cost that answered {@code result}. */

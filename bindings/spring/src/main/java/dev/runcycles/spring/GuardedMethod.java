@@ -5,6 +5,7 @@ import dev.runcycles.Amount;
 import dev.runcycles.CyclesOptions;
 import dev.runcycles.CyclesUnit;
 import dev.runcycles.Nested;
+import dev.runcycles.OnLimit;
 import dev.runcycles.OveragePolicy;
 import dev.runcycles.Subject;
 import java.lang.reflect.Method;
@@ -23,6 +24,7 @@ final class GuardedMethod {
     private final CyclesUnit unit;
     private final OveragePolicy overagePolicy;
     private final Nested nested;
+    private final OnLimit onLimit;
     private final Map<String, String> dimensions;
 
     GuardedMethod(
@@ -37,6 +39,7 @@ final class GuardedMethod {
         this.overagePolicy = check.word("overagePolicy", annotation.overagePolicy(), OveragePolicy.class);
         Nested said = check.word("nested", annotation.nested(), Nested.class);
         this.nested = said == null ? nested : said;
+        this.onLimit = check.onLimit(completion);
         this.dimensions = check.dimensions();
         this.action = new Action(
                 StringUtils.hasText(annotation.actionKind()) ? annotation.actionKind() : type.getSimpleName(),
@@ -55,6 +58,11 @@ final class GuardedMethod {
 
     boolean isDryRun() {
         return annotation.dryRun();
+    }
+
+    /** What happens where a stream's hold is used up. */
+    OnLimit onLimit() {
+        return onLimit;
     }
 
     /** Whether {@link #actual} can be asked. */

@@ -18,14 +18,18 @@ final class GuardedStream {
 
     /**
      * Reserves when somebody subscribes, and settles when {@code body} ends, fails or is cancelled: what flowed is
-     * committed, and everything given back where nothing did.
+     * committed, and everything given back where nothing did. A stream whose lease is lost under the policy
+     * {@code cancel} ends with why.
+     *
+     * @param isLimited whether it ends, or takes a further reservation, where its hold is used up
      */
     static <T> Flux<T> of(
+            boolean isLimited,
             Callable<CompletableFuture<AsyncStreamReservation>> reserve,
             Function<AsyncStreamReservation, Counting<T>> counting,
             Body<T> body) {
         return Flux.deferContextual(view -> Flux.usingWhen(
-                Mono.fromFuture(() -> inside(view, reserve)).map(stream -> new Held<>(stream, counting.apply(stream))),
+                Mono.fromFuture(() -> inside(view, reserve)).map(stream -> new Held<>(stream, counting.apply(stream), isLimited)),
                 held -> held.flux(body),
                 Held::finish,
                 (held, error) -> held.abort(error.getClass().getSimpleName()),
@@ -42,18 +46,37 @@ final class GuardedStream {
         }
     }
 
+    /** The hold is used up, and the stream ends as if it had come to its end. */
+    private static final class UsedUp extends RuntimeException {
+        UsedUp() {
+            super("the hold is used up", null, false, false);
+        }
+    }
+
     /** Starts the stream itself. */
     interface Body<T> {
         /** The items, under the reservation that {@code context} describes. */
         Publisher<T> start(CyclesContext context) throws Exception;
     }
 
-    private record Held<T>(AsyncStreamReservation stream, Counting<T> counting) {
+    private record Held<T>(AsyncStreamReservation stream, Counting<T> counting, boolean isLimited) {
         Flux<T> flux(Body<T> body) {
             CyclesContext context = stream.getContext();
-            return Flux.from(started(context, body))
-                    .doOnNext(counting::count)
-                    .contextWrite(Context.of(CyclesContext.class, context));
+            Flux<T> items = Flux.from(started(context, body)).doOnNext(counting::count);
+            if (isLimited) {
+                Flux<T> asking = items.concatMap(item -> Flux.concat(Mono.just(item), goesOn()), 0);
+                items = Flux.concat(goesOn(), asking).onErrorComplete(UsedUp.class);
+            }
+            if (stream.getCancelsWhenLost()) {
+                items = items.takeUntilOther(Mono.fromFuture(stream::lost).flatMap(Mono::error));
+            }
+            return items.contextWrite(Context.of(CyclesContext.class, context));
+        }
+
+        /** Ends where more may flow; fails with {@link UsedUp} or why not, where it may not. */
+        private Mono<T> goesOn() {
+            return Mono.fromFuture(stream::proceed)
+                    .flatMap(more -> more ? Mono.empty() : Mono.error(new UsedUp()));
         }
 
         private static <T> Publisher<T> started(CyclesContext context, Body<T> body) {

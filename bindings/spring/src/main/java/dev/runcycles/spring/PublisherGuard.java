@@ -5,7 +5,10 @@ import dev.runcycles.AsyncCyclesClient;
 import dev.runcycles.CyclesActual;
 import dev.runcycles.CyclesContext;
 import dev.runcycles.CyclesOptions;
+import dev.runcycles.OnLimit;
+import java.lang.reflect.Method;
 import org.reactivestreams.Publisher;
+import org.springframework.core.KotlinDetector;
 import org.springframework.core.ReactiveAdapter;
 import org.springframework.core.ReactiveAdapterRegistry;
 import reactor.core.publisher.Flux;
@@ -21,10 +24,14 @@ final class PublisherGuard {
     private PublisherGuard() {}
 
     static Object guard(AsyncCyclesClient client, GuardedCall call) {
-        ReactiveAdapter adapter = ReactiveAdapterRegistry.getSharedInstance().getAdapter(call.type());
         AsyncCyclesClient elastic = elastic(client);
-        return adapter.fromPublisher(
-                adapter.isMultiValue() ? many(elastic, call, adapter) : single(elastic, call, adapter));
+        Method method = call.method().method();
+        // Of a function that suspends, Spring wants the publisher itself.
+        boolean suspends = KotlinDetector.isSuspendingFunction(method);
+        boolean isMany = call.method().completion() == Completion.MANY;
+        Class<?> type = suspends ? isMany ? Flux.class : Mono.class : method.getReturnType();
+        ReactiveAdapter adapter = ReactiveAdapterRegistry.getSharedInstance().getAdapter(type);
+        return adapter.fromPublisher(isMany ? many(elastic, call, adapter) : single(elastic, call, adapter));
     }
 
     static AsyncCyclesClient elastic(AsyncCyclesClient client) {
@@ -50,8 +57,10 @@ final class PublisherGuard {
 
     private static Flux<?> many(AsyncCyclesClient client, GuardedCall call, ReactiveAdapter adapter) {
         CyclesOptions options = call.options();
+        OnLimit onLimit = call.method().onLimit();
         return GuardedStream.of(
-                () -> client.reserveStream(options),
+                onLimit != OnLimit.FINISH,
+                () -> client.reserveStream(options, onLimit),
                 stream -> new ItemCosts(call, stream, options.getEstimate().getAmount()),
                 context -> publisher(call, adapter));
     }

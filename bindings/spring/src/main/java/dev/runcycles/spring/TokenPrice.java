@@ -33,17 +33,34 @@ final class TokenPrice implements CyclesChatPrice {
     @Override
     public Amount actual(ChatClientResponse response) {
         Usage usage = ChatUsage.usage(response);
-        boolean isKnown = usage != null && (input.signum() > 0 || output.signum() > 0);
-        return isKnown
+        return usage != null && hasPrice()
                 ? new Amount(properties.estimateUnit(), cost(ChatUsage.tokens(usage.getPromptTokens()), ChatUsage.tokens(usage.getCompletionTokens())))
                 : null;
     }
 
+    @Override
+    public Amount soFar(ChatClientRequest request, long characters) {
+        return hasPrice()
+                ? new Amount(properties.estimateUnit(), cost(promptTokens(request), tokens(characters)))
+                : null;
+    }
+
+    private boolean hasPrice() {
+        return input.signum() > 0 || output.signum() > 0;
+    }
+
     private long fromPrompt(ChatClientRequest request) {
-        long characters = request.prompt().getContents().length();
         ChatOptions options = request.prompt().getOptions();
         Integer limit = options == null ? null : options.getMaxTokens();
-        return cost((characters + CHARACTERS_PER_TOKEN - 1) / CHARACTERS_PER_TOKEN, limit == null ? 0 : limit);
+        return cost(promptTokens(request), limit == null ? 0 : limit);
+    }
+
+    private static long promptTokens(ChatClientRequest request) {
+        return tokens(request.prompt().getContents().length());
+    }
+
+    private static long tokens(long characters) {
+        return (characters + CHARACTERS_PER_TOKEN - 1) / CHARACTERS_PER_TOKEN;
     }
 
     private long cost(long inputTokens, long outputTokens) {

@@ -179,6 +179,31 @@ class ChatTest {
     }
 
     @Test
+    void aStreamIsCutWhereItsHoldIsUsedUp() {
+        // Four characters a token: the prompt is one, and each piece two, until the model says otherwise.
+        model.pieces = Flux.just(response("12345678", 0, 0), response("12345678", 0, 0), response("too much", 9, 9));
+        tokens().withPropertyValues("cycles.spring-ai.default-estimate=5", "cycles.spring-ai.on-limit=cut").run(application -> {
+            StepVerifier.create(client(application).prompt("hi").stream().content())
+                    .expectNext("12345678", "12345678")
+                    .verifyComplete();
+            assertThat(fixture.tokens().getSpent()).isEqualTo(5);
+            assertThat(fixture.reservation(application).toString()).contains("actual_source=estimate");
+        });
+    }
+
+    @Test
+    void aStreamTakesFurtherHolds() {
+        model.pieces = Flux.just(response("12345678", 0, 0), response("12345678", 0, 0), response("the end", 30, 40));
+        tokens().withPropertyValues("cycles.spring-ai.default-estimate=5", "cycles.spring-ai.on-limit=extend").run(application -> {
+            StepVerifier.create(client(application).prompt("hi").stream().content())
+                    .expectNext("12345678", "12345678", "the end")
+                    .verifyComplete();
+            assertThat(fixture.tokens().getSpent()).isEqualTo(70);
+            assertThat(fixture.tokens().getReserved()).isZero();
+        });
+    }
+
+    @Test
     void aStreamThatIsCancelledCommitsWhatFlowed() {
         model.pieces = Flux.concat(Flux.just(response("he", 30, 1)), Flux.never());
         tokens().run(application -> {

@@ -12,10 +12,12 @@ import dev.runcycles.testing.FaultKind;
 import dev.runcycles.testing.Transport;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.springframework.boot.test.context.runner.ApplicationContextRunner;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.Sinks;
@@ -75,6 +77,17 @@ class ReactiveTest {
         @Cycles(value = "100", actual = "#result.length()", unit = "TOKENS", metadata = "{'last': #result}")
         public Flux<String> flux() {
             calls.incrementAndGet();
+            return pieces.asFlux();
+        }
+
+        @Cycles(value = "10", actual = "#result.length()", unit = "TOKENS", onLimit = "cut", ttlMs = 5_000)
+        public Flux<String> cut() {
+            started.countDown();
+            return pieces.asFlux();
+        }
+
+        @Cycles(value = "400", actual = "#result.length()", unit = "TOKENS", onLimit = "extend")
+        public Flux<String> extended() {
             return pieces.asFlux();
         }
 
@@ -188,23 +201,16 @@ class ReactiveTest {
 
     @Test
     void aLostLeaseEndsAMonoWhereThePolicySaysSo() {
-        CyclesConfig config = new CyclesConfig();
-        config.setHeartbeatPolicy("cancel");
-        Fixture.bare()
-                .withBean(CyclesClient.class, () -> fixture.server.client(null, Transport.HTTP, config))
-                .withBean(Service.class)
-                .withPropertyValues("cycles.tenant=acme")
-                .run(application -> {
-                    fixture.server.inject("extend", FaultKind.STATUS, 1, 0, 410, "RESERVATION_EXPIRED");
-                    Service service = application.getBean(Service.class);
-                    StepVerifier.create(service.leased())
-                            .then(() -> {
-                                service.awaitStart();
-                                fixture.clock.advance(2_000);
-                            })
-                            .verifyError(ReservationExpiredError.class);
-                    assertThat(fixture.server.count("commit")).isZero();
-                });
+        cancelling().run(application -> {
+            Service service = application.getBean(Service.class);
+            StepVerifier.create(service.leased())
+                    .then(() -> {
+                        service.awaitStart();
+                        fixture.clock.advance(2_000);
+                    })
+                    .verifyError(ReservationExpiredError.class);
+            assertThat(fixture.server.count("commit")).isZero();
+        });
     }
 
     @Test
@@ -247,6 +253,57 @@ class ReactiveTest {
             assertThat(fixture.tokens().getSpent()).isEqualTo(11);
             assertThat(fixture.tokens().getReserved()).isZero();
             assertThat(fixture.reservation(application).get("committed_metadata")).hasToString("{last=seven77}");
+        });
+    }
+
+    /** An application whose work ends with its lease. */
+    private ApplicationContextRunner cancelling() {
+        CyclesConfig config = new CyclesConfig();
+        config.setHeartbeatPolicy("cancel");
+        fixture.server.inject("extend", FaultKind.STATUS, 1, 0, 410, "RESERVATION_EXPIRED");
+        return Fixture.bare()
+                .withBean(CyclesClient.class, () -> fixture.server.client(null, Transport.HTTP, config))
+                .withBean(Service.class);
+    }
+
+    @Test
+    void aLostLeaseEndsAFluxThatWaitsWhereThePolicySaysSo() {
+        cancelling().run(application -> {
+            Service service = application.getBean(Service.class);
+            StepVerifier.create(service.cut())
+                    .then(() -> service.pieces().tryEmitNext("four"))
+                    .expectNext("four")
+                    .then(() -> fixture.clock.advance(2_000))
+                    .verifyError(ReservationExpiredError.class);
+            assertThat(service.pieces().currentSubscriberCount()).isZero();
+            fixture.server.waitForBlocking("create_event", 1);
+            assertThat(fixture.tokens().getSpent()).isEqualTo(4);
+        });
+    }
+
+    @Test
+    void aFluxIsCutWhereItsHoldIsUsedUp() {
+        fixture.application(Service.class).run(application -> {
+            Service service = application.getBean(Service.class);
+            for (String piece : List.of("four", "seven77", "too much")) {
+                service.pieces().tryEmitNext(piece);
+            }
+            StepVerifier.create(service.cut()).expectNext("four", "seven77").verifyComplete();
+            assertThat(fixture.tokens().getSpent()).isEqualTo(11);
+            assertThat(fixture.tokens().getReserved()).isZero();
+        });
+    }
+
+    @Test
+    void aFluxTakesFurtherHoldsAndEndsWithTheirRefusal() {
+        fixture.application(Service.class).run(application -> {
+            Service service = application.getBean(Service.class);
+            for (int piece = 0; piece < 3; piece++) {
+                service.pieces().tryEmitNext("x".repeat(400));
+            }
+            StepVerifier.create(service.extended()).expectNextCount(2).verifyError(BudgetExceededError.class);
+            assertThat(fixture.server.count("create_reservation")).isEqualTo(2);
+            assertThat(fixture.tokens().getSpent()).isEqualTo(800);
         });
     }
 
