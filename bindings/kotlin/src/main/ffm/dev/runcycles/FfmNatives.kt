@@ -114,6 +114,8 @@ private class FfmStream(private val java: JavaStream) : Stream(NoHandle) {
 
     override fun count(usage: String): Unit = calling { java.count(usage) }
 
+    override suspend fun lost(): String = awaiting { java.lost(it) }
+
     override suspend fun proceed(usage: String): String = awaiting { java.proceed(usage, it) }
 
     override suspend fun finish(usage: String): String = awaiting { java.finish(usage, it) }

@@ -42,6 +42,22 @@ class StreamTest {
     }
 
     @Test
+    fun `under the policy cancel a lost lease ends a flow that waits`() =
+        onServer(Transport.HTTP, CyclesConfig(heartbeatPolicy = "cancel")) { fixture ->
+            fixture.server.inject("extend", FaultKind.STATUS, status = 410, code = "RESERVATION_EXPIRED")
+            fixture.client.reserveStream(tokens(100).copy(ttlMs = 5_000)).use { stream ->
+                val silent = flow {
+                    emit(20L)
+                    fixture.clock.advance(2_000)
+                    awaitCancellation()
+                }
+                assertEquals(listOf(20L), stream.watch(silent) { stream.addOutputTokens(it) }.toList())
+                assertTrue(stream.isCut && stream.isSettled && stream.cancelsWhenLost)
+                assertEquals(20, fixture.budget.spent)
+            }
+        }
+
+    @Test
     fun `a cost function says what is committed and one that throws marks the estimate`() =
         onServer(Transport.HTTP) { fixture ->
             fixture.client.reserveStream(tokens(100), cost = { it.tokensOutput * 3 }).use { stream ->

@@ -72,7 +72,7 @@ final class CyclesExpressions {
 
     private final class Context extends MethodBasedEvaluationContext {
         Context(Invocation call) {
-            super(call, call.method(), call.args(), names);
+            super(call, call.method(), Suspending.withRoom(call.method(), call.args()), names);
             setBeanResolver(beans);
             setPropertyAccessors(List.of(new WideProperties()));
             setMethodResolvers(List.of(new WideMethods()));

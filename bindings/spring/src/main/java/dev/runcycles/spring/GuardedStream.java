@@ -2,9 +2,11 @@ package dev.runcycles.spring;
 
 import dev.runcycles.AsyncStreamReservation;
 import dev.runcycles.CyclesContext;
+import dev.runcycles.CyclesError;
 import dev.runcycles.Settlement;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.reactivestreams.Publisher;
 import reactor.core.publisher.Flux;
@@ -67,10 +69,15 @@ final class GuardedStream {
                 Flux<T> asking = items.concatMap(item -> Flux.concat(Mono.just(item), goesOn()), 0);
                 items = Flux.concat(goesOn(), asking).onErrorComplete(UsedUp.class);
             }
-            if (stream.getCancelsWhenLost()) {
-                items = items.takeUntilOther(Mono.fromFuture(stream::lost).flatMap(Mono::error));
-            }
-            return items.contextWrite(Context.of(CyclesContext.class, context));
+            return (stream.getCancelsWhenLost() ? unlessLost(items) : items)
+                    .contextWrite(Context.of(CyclesContext.class, context));
+        }
+
+        /** In two steps: where the other fails, {@code takeUntilOther} does not cancel its source. */
+        private Flux<T> unlessLost(Flux<T> items) {
+            AtomicReference<CyclesError> loss = new AtomicReference<>();
+            return items.takeUntilOther(Mono.fromFuture(stream::lost).doOnNext(loss::set))
+                    .concatWith(Mono.defer(() -> Mono.justOrEmpty(loss.get()).flatMap(Mono::error)));
         }
 
         /** Ends where more may flow; fails with {@link UsedUp} or why not, where it may not. */

@@ -24,6 +24,13 @@ final class Suspending {
                 : arguments;
     }
 
+    /** {@link #arguments} with room for a continuation, which Spring's expressions leave out by themselves. */
+    static Object[] withRoom(Method method, Object[] arguments) {
+        return KotlinDetector.isSuspendingFunction(method)
+                ? Arrays.copyOf(arguments, arguments.length + 1)
+                : arguments;
+    }
+
     /** A copy of the arguments for a call inside {@code context}: the function's coroutine carries it. */
     static Object[] inside(CyclesContext context, Method method, Object[] arguments) {
         Object[] inside = arguments.clone();

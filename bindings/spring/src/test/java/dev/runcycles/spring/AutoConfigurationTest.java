@@ -29,6 +29,8 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Lazy;
 import org.springframework.core.PriorityOrdered;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Mono;
 
 @ExtendWith(OutputCaptureExtension.class)
 class AutoConfigurationTest {
@@ -245,6 +247,20 @@ class AutoConfigurationTest {
         }
     }
 
+    static class Unlimited {
+        @Cycles(value = "1", actual = "1", onLimit = "cut")
+        public Mono<String> work() {
+            return Mono.empty();
+        }
+    }
+
+    static class Uncounted {
+        @Cycles(value = "1", onLimit = "extend")
+        public Flux<String> work() {
+            return Flux.empty();
+        }
+    }
+
     static class Hidden {
         @Cycles("1")
         private void work() {}
@@ -258,7 +274,7 @@ class AutoConfigurationTest {
     @ParameterizedTest
     @ValueSource(classes = {
         Misspelt.class, Unparsable.class, Unestimated.class, Unmeasured.class, Unlabelled.class, Untyped.class,
-        Unending.class, Hidden.class, Final.class
+        Unending.class, Unlimited.class, Uncounted.class, Hidden.class, Final.class
     })
     void annotationsThatCannotBeUsedKeepTheApplicationFromStarting(Class<?> type) {
         Fixture.bare().withUserConfiguration(type).withPropertyValues(SEED).run(application -> assertThat(application)

@@ -9,6 +9,8 @@ import dev.runcycles.ReservationExpiredError
 import dev.runcycles.testing.FaultKind
 import dev.runcycles.testing.Transport
 import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
 import kotlinx.coroutines.awaitCancellation
@@ -16,7 +18,6 @@ import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flowOf
 import kotlinx.coroutines.flow.toList
-import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.yield
 import org.assertj.core.api.Assertions.assertThat
@@ -89,7 +90,7 @@ class SuspendTest {
 
     @Test
     fun `a function is committed when its coroutine ends`() = run { service ->
-        val asking = runLater { service.ask(100) }
+        val asking = service.later { ask(100) }
         service.started.await()
         assertThat(fixture.tokens().reserved).isEqualTo(100)
         assertThat(fixture.server.count("commit")).isZero()
@@ -102,11 +103,13 @@ class SuspendTest {
     }
 
     @Test
-    fun `expressions see the arguments that are written down`() = fixture.application(Service::class.java).run { application ->
-        val service = application.getBean<Service>()
-        service.answer.complete("hello")
-        runBlocking { service.ask(100) }
-        assertThat(fixture.reservation(application)["committed_metadata"]).hasToString("{asked=1}")
+    fun `expressions see the arguments that are written down`() {
+        fixture.application(Service::class.java).run { application ->
+            val service = application.getBean<Service>()
+            service.answer.complete("hello")
+            runBlocking { service.ask(100) }
+            assertThat(fixture.reservation(application)["committed_metadata"]).hasToString("{asked=1}")
+        }
     }
 
     @Test
@@ -124,7 +127,7 @@ class SuspendTest {
 
     @Test
     fun `cancelling the coroutine ends the function's, and releases`() = run { service ->
-        val asking = runLater { service.forever() }
+        val asking = service.later { forever() }
         service.started.await()
         asking.cancelAndJoin()
         fixture.server.waitFor("release", 1)
@@ -137,7 +140,7 @@ class SuspendTest {
         val client = Supplier { fixture.server.client(null, Transport.HTTP, config) }
         run(Fixture.bare().withBean(CyclesClient::class.java, client).withBean(Service::class.java)) { service ->
             fixture.server.inject("extend", FaultKind.STATUS, status = 410, code = "RESERVATION_EXPIRED")
-            val asking = runLater { runCatching { service.forever() } }
+            val asking = service.later { runCatching { forever() } }
             service.started.await()
             fixture.clock.advance(2_000)
             assertThat(asking.await().exceptionOrNull()).isInstanceOf(ReservationExpiredError::class.java)
@@ -173,6 +176,8 @@ class SuspendTest {
     }
 }
 
-/** On another thread: the test goes on while the call is under way. */
-private suspend fun <T> runLater(call: suspend () -> T) =
-    kotlinx.coroutines.CoroutineScope(Dispatchers.Default).async { call() }
+/** On another thread: the test goes on while the call is under way. One that fails before it starts fails whoever waits. */
+private fun <T> SuspendTest.Service.later(call: suspend SuspendTest.Service.() -> T): Deferred<T> =
+    CoroutineScope(Dispatchers.Default).async { call() }.also { called ->
+        called.invokeOnCompletion { error -> started.completeExceptionally(error ?: AssertionError("it has ended")) }
+    }
