@@ -265,6 +265,19 @@ impl RawRequest {
         self.query = query;
         self
     }
+
+    /// The path and query that it is sent to, percent-encoded.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let mut target = self.operation.path(self.reservation_id.as_ref());
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            target.push(if index == 0 { '?' } else { '&' });
+            target.push_str(&percent_encode(name));
+            target.push('=');
+            target.push_str(&percent_encode(value));
+        }
+        target
+    }
 }
 
 /// An answer in wire form; refusals included.
@@ -314,6 +327,17 @@ mod tests {
         assert_eq!(
             Operation::GetReservation.path(Some(&id)),
             "/v1/reservations/a%2F..%2Fb%3Fc%23d"
+        );
+    }
+
+    #[test]
+    fn a_query_keeps_its_values_whatever_is_in_them() {
+        let query = [("tag", "a&b=c d"), ("cursor", "x+/é"), ("empty", "")];
+        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let request = RawRequest::new(Operation::ListReservations, Vec::new()).with_query(query);
+        assert_eq!(
+            request.target(),
+            "/v1/reservations?tag=a%26b%3Dc%20d&cursor=x%2B%2F%C3%A9&empty="
         );
     }
 

@@ -1,5 +1,8 @@
 //! The authority over HTTP.
 
+mod direct;
+mod transport;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +16,16 @@ use cycles_protocol::{
     ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
     ReservationListResponse, conforms, headers,
 };
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::Method;
 use parking_lot::{Mutex, RwLock};
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::base_url;
 use crate::certificates::Certificates;
 use crate::config::CyclesConfig;
-
-/// Below the keep-alive of common servers and load balancers, so that a pooled
-/// connection is not closed under a request (anchors.md pitfall 24).
-const POOL_IDLE: Duration = Duration::from_secs(15);
+use crate::traces;
+use transport::{Failure, Outgoing, Transport};
 
 // Read once: names that come as text are looked up with every request.
 static API_KEY: HeaderName = HeaderName::from_static(headers::API_KEY);
@@ -47,7 +49,17 @@ struct Inner {
     /// The caller's own client.
     given: Option<reqwest::Client>,
     /// Tagged with the process that built it: a forked child builds its own.
-    http: Mutex<Option<(u32, reqwest::Client)>>,
+    transport: Mutex<Option<(u32, Arc<Transport>)>>,
+}
+
+impl Inner {
+    fn transport(&self) -> Result<Transport, Error> {
+        check(self)?;
+        match &self.given {
+            Some(given) => Ok(Transport::Client(given.clone())),
+            None => Transport::new(&self.base_url, &self.config, &self.certificates),
+        }
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -70,8 +82,8 @@ impl HttpAuthority {
     ) -> Self {
         let base_url = base_url::trimmed(&config.base_url);
         let api_key = RwLock::new(config.api_key.as_str().into());
-        let http = Mutex::new(None);
-        Self { inner: Arc::new(Inner { base_url, config, api_key, certificates, given, http }) }
+        let transport = Mutex::new(None);
+        Self { inner: Arc::new(Inner { base_url, config, api_key, certificates, given, transport }) }
     }
 
     /// The same, trusting `certificates` besides the platform's.
@@ -84,84 +96,72 @@ impl HttpAuthority {
         Self::with(self.inner.config.clone(), self.inner.certificates.clone(), Some(client))
     }
 
-    fn http(&self) -> Result<reqwest::Client, Error> {
-        if let Some(given) = &self.inner.given {
-            check(&self.inner)?;
-            return Ok(given.clone());
-        }
+    fn transport(&self) -> Result<Arc<Transport>, Error> {
         let pid = cycles_protocol::process::id();
-        let mut slot = self.inner.http.lock();
+        let mut slot = self.inner.transport.lock();
         match &*slot {
-            Some((owner, client)) if *owner == pid => Ok(client.clone()),
+            Some((owner, transport)) if *owner == pid => Ok(Arc::clone(transport)),
             _ => {
-                let client = build(&self.inner)?;
-                // A parent's client is leaked: dropping it would join threads that
-                // do not exist in this process.
-                std::mem::forget(slot.replace((pid, client.clone())));
-                Ok(client)
+                let transport = Arc::new(self.inner.transport()?);
+                // A parent's is leaked: dropping it would join threads that do not
+                // exist in this process, and unwatch the parent's sockets.
+                std::mem::forget(slot.replace((pid, Arc::clone(&transport))));
+                Ok(transport)
             }
         }
     }
 
     async fn exchange(&self, call: &Call, request: RawRequest) -> Result<RawResponse, Error> {
-        let url = format!(
-            "{}{}",
-            self.inner.base_url,
-            request.operation.path(request.reservation_id.as_ref())
-        );
-        let http = self.http()?;
-        let api_key = Arc::clone(&self.inner.api_key.read());
+        let transport = self.transport()?;
         let timeout = call.deadline.unwrap_or_else(|| self.inner.config.attempt_timeout());
-        let failed = |error: reqwest::Error| self.failed(&error, timeout).in_trace(&call.trace_id);
-        let mut builder = if request.operation.has_body() {
-            http.post(url).header(header::CONTENT_TYPE, &JSON).body(request.body)
-        } else {
-            http.get(url).query(&request.query)
-        };
-        builder = builder
-            .header(&API_KEY, &*api_key)
-            .header(&TRACE_ID, &*call.trace_id)
-            .header(&TRACEPARENT, crate::traces::parent_of(call))
-            .timeout(timeout);
-        if let Some(key) = request.idempotency_header {
-            builder = builder.header(&IDEMPOTENCY_KEY, key);
-        }
-        let response = builder.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let headers = if call.is_brief && response.status().is_success() {
+        let failed = |failure: Failure| self.failed(failure, timeout).in_trace(&call.trace_id);
+        let outgoing = self.outgoing(call, request).map_err(failed)?;
+        let answer = transport.send(&self.inner.base_url, outgoing, timeout).await;
+        let (head, body) = answer.map_err(failed)?.into_parts();
+        let headers = if call.is_brief && head.status.is_success() {
             Vec::new()
         } else {
-            texts(response.headers())
+            texts(&head.headers)
         };
-        let body = response.bytes().await.map_err(failed)?.into();
-        Ok(RawResponse { status, headers, body })
+        Ok(RawResponse { status: head.status.as_u16(), headers, body: body.into() })
     }
 
-    fn failed(&self, error: &reqwest::Error, timeout: Duration) -> Error {
+    fn outgoing(&self, call: &Call, request: RawRequest) -> Result<Outgoing, Failure> {
+        let has_body = request.operation.has_body();
+        let target = request.target();
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(API_KEY.clone(), value(&**self.inner.api_key.read())?);
+        headers.insert(TRACE_ID.clone(), value(&*call.trace_id)?);
+        headers.insert(TRACEPARENT.clone(), value(traces::parent_of(call))?);
+        if has_body {
+            headers.insert(header::CONTENT_TYPE, JSON.clone());
+        }
+        if let Some(key) = request.idempotency_header {
+            headers.insert(IDEMPOTENCY_KEY.clone(), value(key)?);
+        }
+        let method = if has_body { Method::POST } else { Method::GET };
+        Ok(Outgoing { method, target, headers, body: request.body.into() })
+    }
+
+    fn failed(&self, failure: Failure, timeout: Duration) -> Error {
         let base_url = &base_url::shown(&self.inner.base_url);
-        if error.is_builder() {
-            return Error::config(format!(
-                "request cannot be built; check base_url base_url={base_url:?} reason={}",
-                root_cause(error)
-            ));
-        }
-        if error.is_connect() {
-            return Error::unreachable(format!(
-                "authority cannot be reached; is it running? base_url={base_url} reason={}",
-                root_cause(error)
-            ));
-        }
-        if error.is_timeout() {
+        match failure {
+            Failure::Unsendable(reason) => Error::config(format!(
+                "request cannot be built; check base_url base_url={base_url:?} reason={reason}"
+            )),
+            Failure::Connect(reason) => Error::unreachable(format!(
+                "authority cannot be reached; is it running? base_url={base_url} reason={reason}"
+            )),
             // Which limit: a lease's extension has one of its own.
-            return Error::timed_out(format!(
+            Failure::TimedOut => Error::timed_out(format!(
                 "authority did not answer within the attempt's time (connect_timeout and read_timeout) timeout_ms={} base_url={base_url}",
                 timeout.as_millis()
-            ));
+            )),
+            Failure::Broken(reason) => Error::outcome_unknown(
+                None,
+                format!("connection broke base_url={base_url} reason={reason}"),
+            ),
         }
-        Error::outcome_unknown(
-            None,
-            format!("connection broke base_url={base_url} reason={}", root_cause(error)),
-        )
     }
 
     async fn typed<T: Conforms>(
@@ -304,6 +304,10 @@ impl Authority for HttpAuthority {
     }
 }
 
+fn value(text: impl TryInto<HeaderValue, Error: Into<http::Error>>) -> Result<HeaderValue, Failure> {
+    text.try_into().map_err(|error| Failure::Unsendable(error.into().to_string()))
+}
+
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
@@ -322,11 +326,6 @@ fn check(authority: &Inner) -> Result<(), Error> {
     }
 }
 
-fn build(authority: &Inner) -> Result<reqwest::Client, Error> {
-    check(authority)?;
-    connect(&authority.base_url, &authority.config, &authority.certificates)
-}
-
 /// The HTTP client that `config` asks for, for requests that no operation of the
 /// contract makes, like provisioning. Certificate authorities in `ca_file` are
 /// trusted besides the platform's. The key is not part of it.
@@ -340,51 +339,5 @@ pub fn http_client(
     let base_url = base_url::trimmed(&config.base_url);
     base_url::check(&base_url)?;
     let certificates = Certificates { file: ca_file.map(Path::to_owned), pem: Vec::new() };
-    connect(&base_url, config, &certificates)
-}
-
-/// Platform roots, or the bundled ones where the machine has none, as slim
-/// containers do (decision: TLS).
-fn connect(
-    base_url: &str,
-    config: &CyclesConfig,
-    certificates: &Certificates,
-) -> Result<reqwest::Client, Error> {
-    let builder = || {
-        reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .pool_idle_timeout(POOL_IDLE)
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("runcycles/", env!("CARGO_PKG_VERSION")))
-    };
-    let failed = |error: reqwest::Error| {
-        Error::config(format!("HTTP client cannot be built reason={}", root_cause(&error)))
-    };
-    if base_url.starts_with("http://") && !is_proxied_over_tls() {
-        // No TLS will be spoken: loading the platform's roots would cost 15 ms.
-        return builder().tls_certs_only([]).build().map_err(failed);
-    }
-    let more = certificates.read()?;
-    builder().tls_certs_merge(more.clone()).build().or_else(|_| {
-        let bundled = webpki_root_certs::TLS_SERVER_ROOT_CERTS
-            .iter()
-            .filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        builder().tls_certs_only(bundled.chain(more)).build().map_err(failed)
-    })
-}
-
-/// Whether the environment names a proxy that is itself spoken to over TLS.
-fn is_proxied_over_tls() -> bool {
-    ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .any(|name| std::env::var(name).is_ok_and(|proxy| proxy.starts_with("https://")))
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    transport::connect(&base_url, config, &certificates)
 }

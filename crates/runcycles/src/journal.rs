@@ -3,12 +3,13 @@
 //!
 //! [`identity`] names directories and files, [`record`] is what stands in a
 //! file, [`directory`] and [`quarantine`] keep the files, [`segment`] makes many
-//! records durable at once, and [`writer`] is the thread that does it.
+//! records durable at once, and [`writer`] is the thread that does the [`jobs`].
 
 mod directory;
 mod health;
 mod heritage;
 mod identity;
+mod jobs;
 mod note;
 mod quarantine;
 mod record;
@@ -19,7 +20,6 @@ mod writer;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
 
 use cycles_protocol::{Clock, Random, ReservationCreateRequest, ReservationId};
 use parking_lot::Mutex;
@@ -30,7 +30,8 @@ use crate::config::CyclesConfig;
 use crate::notifications::Notifications;
 use directory::Directory;
 use health::Health;
-use writer::{Job, Named, Writer, Written};
+use jobs::{Job, Jobs, Named, Written};
+use writer::Writer;
 
 pub use health::JournalStats;
 pub(crate) use record::{Mode, Record, key_of};
@@ -62,6 +63,8 @@ impl JournalSync {
 #[derive(Debug)]
 pub(crate) struct Journal {
     config: CyclesConfig,
+    /// Where the server is, in the one spelling of it.
+    base_url: String,
     /// The key that names the directory where no tenant does.
     api_key: Mutex<String>,
     sync: JournalSync,
@@ -69,7 +72,7 @@ pub(crate) struct Journal {
     nonce: u64,
     health: Arc<Health>,
     /// Tagged with the process that started it: a forked child has no thread.
-    writer: Mutex<Option<(u32, Sender<Job>)>>,
+    writer: Mutex<Option<(u32, Arc<Jobs>)>>,
     /// Names of the records that are being settled by this client.
     claims: Mutex<HashSet<String>>,
 }
@@ -87,6 +90,16 @@ impl Drop for Claim {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        if let Some((owner, jobs)) = self.writer.get_mut()
+            && *owner == cycles_protocol::process::id()
+        {
+            jobs.close();
+        }
+    }
+}
+
 impl Journal {
     /// The journal that `config` asks for, if it does.
     pub(crate) fn new(
@@ -101,6 +114,7 @@ impl Journal {
         config.journal_enabled.then(|| {
             Arc::new(Self {
                 config: config.clone(),
+                base_url: identity::normalised(&config.base_url),
                 api_key: Mutex::new(config.api_key.clone()),
                 sync,
                 clock: Arc::clone(clock),
@@ -113,8 +127,8 @@ impl Journal {
     }
 
     /// Where the server is, in the one spelling of it.
-    pub(crate) fn base_url(&self) -> String {
-        identity::normalised(&self.config.base_url)
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// Writes the new records of one spend at once; durable on return.
@@ -139,9 +153,10 @@ impl Journal {
 
     /// The record is resolved; done in the background.
     pub(crate) fn remove(&self, record: &Record) {
+        let name = record.file_name();
+        self.health.resolved(&name);
         if let Ok(writer) = self.writer() {
-            // The thread ends only with this process.
-            let _ = writer.send(Job::Remove(record.file_name()));
+            writer.push(Job::Remove(name));
         }
     }
 
@@ -158,7 +173,7 @@ impl Journal {
     /// The work has ended, and its cost is written down.
     pub(crate) fn erase_note(&self, id: &ReservationId) {
         if let Ok(writer) = self.writer() {
-            let _ = writer.send(Job::Remove(note::name(id)));
+            writer.push(Job::Remove(note::name(id)));
         }
     }
 
@@ -201,8 +216,8 @@ impl Journal {
         }
         // Started with the former key, it knows where to move from.
         if let (Ok(writer), Ok(root)) = (self.writer(), self.root()) {
-            let (base_url, api_key) = (self.base_url(), api_key.to_owned());
-            let _ = writer.send(Job::Move { root, base_url, api_key });
+            let (base_url, api_key) = (self.base_url.clone(), api_key.to_owned());
+            writer.push(Job::Move { root, base_url, api_key });
         }
         api_key.clone_into(&mut self.api_key.lock());
     }
@@ -230,31 +245,31 @@ impl Journal {
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, String> {
         let (answer, answered) = oneshot::channel();
-        let gone = || "the journal's thread has ended".to_owned();
-        self.writer()?.send(job(answer)).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())
+        self.writer()?.push(job(answer));
+        answered.await.map_err(|_| "the journal's thread has ended".to_owned())
     }
 
-    fn writer(&self) -> Result<Sender<Job>, String> {
+    fn writer(&self) -> Result<Arc<Jobs>, String> {
         let pid = cycles_protocol::process::id();
         let mut slot = self.writer.lock();
         match &*slot {
-            Some((owner, writer)) if *owner == pid => Ok(writer.clone()),
+            Some((owner, jobs)) if *owner == pid => Ok(Arc::clone(jobs)),
             _ => {
-                let writer = self.start()?;
-                // A parent's end of the channel is leaked: its other end is not here.
-                std::mem::forget(slot.replace((pid, writer.clone())));
-                Ok(writer)
+                let jobs = self.start()?;
+                // A parent's queue is leaked: its thread is not here.
+                std::mem::forget(slot.replace((pid, Arc::clone(&jobs))));
+                Ok(jobs)
             }
         }
     }
 
-    fn start(&self) -> Result<Sender<Job>, String> {
+    fn start(&self) -> Result<Arc<Jobs>, String> {
         let root = self.root()?;
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
         let (health, nonce, sync) = (Arc::clone(&self.health), self.nonce, self.sync);
         let api_key = self.api_key.lock().clone();
-        let (sender, jobs) = mpsc::channel();
+        let jobs = Arc::new(Jobs::default());
+        let queue = Arc::clone(&jobs);
         let work = move || {
             let CyclesConfig { base_url, tenant, .. } = &config;
             let path =
@@ -264,13 +279,13 @@ impl Journal {
                 (normalised != *base_url).then(|| path(base_url)).into_iter().collect();
             let disk = Box::new(storage::Disk);
             let directory = Directory::new(disk, path(&normalised), sync, nonce);
-            Writer::new(directory, other, clock, health).run(&jobs);
+            Writer::new(directory, other, clock, health).run(&queue);
         };
         std::thread::Builder::new()
             .name("cycles-journal".to_owned())
             .spawn(work)
             .map_err(|error| format!("the journal's thread cannot be started reason={error}"))?;
-        Ok(sender)
+        Ok(jobs)
     }
 
     fn root(&self) -> Result<PathBuf, String> {

@@ -2,8 +2,9 @@
 //! process. Decided here and nowhere else.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::Context;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -13,6 +14,7 @@ use cycles_protocol::{
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
@@ -121,8 +123,7 @@ async fn commit_in_steps(
         let spend = Spend::new(held, request).await.tried(refused);
         proceed(spend, caller, queued).await;
     };
-    detached(&client, Box::pin(work)).await;
-    waited(&client, Operation::Commit, settled).await
+    alongside(&client, work, told(&client, Operation::Commit, settled)).await
 }
 
 /// Books a spend whose reservation has settled without it, as a direct debit.
@@ -130,8 +131,7 @@ pub(crate) async fn debit(held: Held, request: CommitRequest, wait: Wait) -> Set
     let (client, queued) = (held.client.clone(), wait.ends_with_the_queue(&held));
     let (caller, settled) = Caller::new();
     let work = async move { proceed(Spend::late(held, request).await, caller, queued).await };
-    detached(&client, Box::pin(work)).await;
-    waited(&client, Operation::Commit, settled).await
+    alongside(&client, work, told(&client, Operation::Commit, settled)).await
 }
 
 /// As [`commit`], for one spend on many reservations.
@@ -146,25 +146,62 @@ pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) 
         let parts = spends.into_iter().zip(callers).zip(queued);
         join_all(parts.map(|((spend, caller), queued)| proceed(spend, caller, queued))).await;
     };
-    detached(&client, Box::pin(work)).await;
-    join_all(settled.into_iter().map(|settled| waited(&client, Operation::Commit, settled))).await
+    let told = settled.into_iter().map(|settled| told(&client, Operation::Commit, settled));
+    alongside(&client, work, join_all(told)).await
 }
 
-/// A caller that goes away (a cancelled task) must not stop a commit whose
-/// actual is known: it runs on its own and is only waited for.
-async fn detached(client: &CyclesClient, mut work: BoxFuture<'static, ()>) {
+/// Waits for `answer`, and drives the `work` that it comes from. Once the caller
+/// goes on or goes away (a cancelled task), what is left of the work runs on its
+/// own: a commit whose actual is known must not stop.
+async fn alongside<T>(
+    client: &CyclesClient,
+    work: impl Future<Output = ()> + Send + 'static,
+    answer: impl Future<Output = T>,
+) -> T {
     let in_flight = client.pending().begin();
-    // In process the first poll is the last, and a task would cost more than the call.
-    let finished = poll_fn(|context| Poll::Ready(work.as_mut().poll(context).is_ready())).await;
-    if !finished {
-        tokio::spawn(async move {
-            work.await;
-            drop(in_flight);
-        });
+    let mut work = Outliving::new(Box::pin(async move {
+        work.await;
+        drop(in_flight);
+    }));
+    let mut answer = pin!(answer);
+    poll_fn(|context| {
+        work.poll(context);
+        answer.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Work that goes on in the background when it is dropped before its end.
+struct Outliving {
+    work: Option<BoxFuture<'static, ()>>,
+    /// `None` outside of a runtime: there is only an authority in process, whose
+    /// first poll is the last.
+    runtime: Option<Handle>,
+}
+
+impl Outliving {
+    fn new(work: BoxFuture<'static, ()>) -> Self {
+        Self { work: Some(work), runtime: Handle::try_current().ok() }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) {
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(context).is_ready()
+        {
+            self.work = None;
+        }
     }
 }
 
-async fn waited(
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
+            runtime.spawn(work);
+        }
+    }
+}
+
+async fn told(
     client: &CyclesClient,
     operation: Operation,
     settled: oneshot::Receiver<Settlement>,
@@ -336,8 +373,7 @@ pub(crate) async fn give_back(held: Held, reason: Option<String>, wait: Wait) ->
         // Not a spend: a failed release is logged, and the hold ends with its lease.
         caller.let_go(outcome);
     };
-    detached(&client, Box::pin(work)).await;
-    waited(&client, Operation::Release, settled).await
+    alongside(&client, work, told(&client, Operation::Release, settled)).await
 }
 
 /// Releases: one attempt, repeated once when the answer was unclear. After that

@@ -398,10 +398,9 @@ async fn put(spends: Vec<&mut Spend>) -> bool {
     let Some(journal) = spends.first().and_then(|spend| spend.client.journal()).cloned() else {
         return false;
     };
-    let base_url = journal.base_url();
     let (spends, records): (Vec<_>, Vec<_>) = spends
         .into_iter()
-        .filter_map(|spend| spend.record(&base_url).map(|record| (spend, record)))
+        .filter_map(|spend| spend.record(journal.base_url()).map(|record| (spend, record)))
         .unzip();
     let claims: Vec<_> = records.iter().map(|record| journal.claim(record.file_name())).collect();
     let on_disk = journal.put(&records).await.is_ok();

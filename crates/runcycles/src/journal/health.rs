@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::metrics;
 use crate::notifications::{Notification, Notifications};
 
-use super::writer::Written;
+use super::jobs::Written;
 
 /// How a client's settlement journal stands.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -141,7 +141,7 @@ mod tests {
     use super::super::directory::Directory;
     use super::super::health::Health;
     use super::super::storage::Disk;
-    use super::super::writer::{Job, Named};
+    use super::super::jobs::{Job, Named};
     use super::*;
 
     fn writer(root: &Path, principal: &str, nonce: u64) -> Writer {

@@ -9,7 +9,8 @@ use cycles_protocol::{ReservationCreateRequest, ReservationId};
 use serde_json::json;
 
 use super::identity;
-use super::writer::{Live, Named, Writer, Written};
+use super::jobs::{Named, Written};
+use super::writer::{Live, Writer};
 
 const SUFFIX: &str = ".running";
 /// The file of a note whose process is gone.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use cycles_protocol::Clock;
@@ -13,8 +12,8 @@ use tokio::sync::oneshot;
 
 use super::directory::{self, Directory};
 use super::health::Health;
+use super::jobs::{Job, Jobs, Named, Next, Written};
 use super::note;
-use super::record::Record;
 use super::segment::{self, Op, Segment};
 
 /// Records written at once.
@@ -22,41 +21,11 @@ const MAX_BATCH: usize = 512;
 /// How long a record may stand in the segment only (decision "Journal": one
 /// second), less the longest pause between looks.
 const PROMOTE_AFTER: Duration = Duration::from_millis(700);
-/// Pause between looks while the segment holds something.
-const LOOK: Duration = Duration::from_millis(250);
-
-/// Whether a record is written now, or why it is not.
-pub(crate) type Written = Result<(), String>;
-
-/// A record's file name, and what stands in the file.
-#[derive(Debug)]
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) bytes: Arc<[u8]>,
-}
-
-/// What the thread is asked to do.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Write the new records of one spend, at once; into the segment, if that works.
-    Put(Vec<Named>, oneshot::Sender<Written>),
-    /// Write a record's own file.
-    Keep(Named, oneshot::Sender<Written>),
-    /// The record is resolved.
-    Remove(String),
-    /// The names of all records, those that a crash left in segments included.
-    List(oneshot::Sender<Vec<String>>),
-    /// One record, unless it is gone or can never be replayed.
-    Load(String, oneshot::Sender<Option<Record>>),
-    /// Everything asked for before is done.
-    Finish(oneshot::Sender<()>),
-    /// Note that unseen work runs; in the segment only.
-    Note(Named, oneshot::Sender<Written>),
-    /// Everything gets its own file, now and from now on.
-    Close(oneshot::Sender<()>),
-    /// Another key takes the place of the one that names the directory.
-    Move { root: PathBuf, base_url: String, api_key: String },
-}
+/// Pauses between looks while the segment holds something: the first after a new
+/// record, doubled up to the longest. A removal waits for the next look, unless
+/// there is something to write before.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+const LONGEST_LOOK: Duration = Duration::from_millis(256);
 
 /// New records of one spend, and who waits for them.
 #[derive(Debug)]
@@ -106,20 +75,17 @@ impl Writer {
     }
 
     /// Works until the last client is gone.
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(crate) fn run(mut self, jobs: &Jobs) {
+        let mut pause = FIRST_LOOK;
         loop {
-            let first = if self.live.is_empty() {
-                jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                jobs.recv_timeout(LOOK)
-            };
-            match first {
-                Ok(first) => {
-                    let batch = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH);
-                    self.batch(batch.collect());
+            let patience = (!self.live.is_empty()).then_some(pause);
+            match jobs.next(MAX_BATCH, patience) {
+                Next::Batch(batch) => {
+                    self.batch(batch);
+                    pause = FIRST_LOOK;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.close_segment(),
+                Next::Nothing => pause = (2 * pause).min(LONGEST_LOOK),
+                Next::Closed => return self.close_segment(),
             }
             self.promote_those_older_than(PROMOTE_AFTER);
         }
@@ -203,9 +169,8 @@ impl Writer {
                 && let Err(error) = self.directory.remove(&name)
             {
                 tracing::warn!(%error, file = name, "settled record cannot be removed");
-                continue;
+                self.health.unresolved(name, self.clock.now_ms());
             }
-            self.health.resolved(&name);
         }
     }
 

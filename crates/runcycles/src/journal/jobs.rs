@@ -1,0 +1,178 @@
+//! What the journal's thread is asked to do, and the queue that it stands in.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::record::Record;
+
+/// Whether a record is written now, or why it is not.
+pub(crate) type Written = Result<(), String>;
+
+/// A record's file name, and what stands in the file.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write the new records of one spend, at once; into the segment, if that works.
+    Put(Vec<Named>, oneshot::Sender<Written>),
+    /// Write a record's own file.
+    Keep(Named, oneshot::Sender<Written>),
+    /// The record is resolved.
+    Remove(String),
+    /// The names of all records, those that a crash left in segments included.
+    List(oneshot::Sender<Vec<String>>),
+    /// One record, unless it is gone or can never be replayed.
+    Load(String, oneshot::Sender<Option<Record>>),
+    /// Everything asked for before is done.
+    Finish(oneshot::Sender<()>),
+    /// Note that unseen work runs; in the segment only.
+    Note(Named, oneshot::Sender<Written>),
+    /// Everything gets its own file, now and from now on.
+    Close(oneshot::Sender<()>),
+    /// Another key takes the place of the one that names the directory.
+    Move { root: PathBuf, base_url: String, api_key: String },
+}
+
+impl Job {
+    /// Nobody waits for a removal: it is done with what comes next, in one write
+    /// and without waking the thread.
+    const fn is_urgent(&self) -> bool {
+        !matches!(self, Self::Remove(_))
+    }
+}
+
+/// Jobs in the order they were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    is_urgent: bool,
+    /// Whether the thread sleeps until it is woken.
+    sleeps: bool,
+    is_closed: bool,
+}
+
+/// What the thread wakes up to.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Batch(Vec<Job>),
+    /// Nothing came in time.
+    Nothing,
+    /// Nothing will come any more.
+    Closed,
+}
+
+impl Jobs {
+    pub(crate) fn push(&self, job: Job) {
+        let mut queue = self.queue.lock();
+        queue.is_urgent |= job.is_urgent();
+        queue.waiting.push_back(job);
+        if queue.is_urgent || queue.sleeps {
+            self.changed.notify_one();
+        }
+    }
+
+    /// What is queued is still done.
+    pub(crate) fn close(&self) {
+        self.queue.lock().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// The next jobs, `most` of them at once: as soon as one is urgent, or after
+    /// `patience`, where that has an end.
+    pub(crate) fn next(&self, most: usize, patience: Option<Duration>) -> Next {
+        let until = patience.map(|patience| Instant::now() + patience);
+        let mut queue = self.queue.lock();
+        while !queue.is_urgent && !queue.is_closed {
+            match until {
+                Some(until) if self.changed.wait_until(&mut queue, until).timed_out() => break,
+                Some(_) => {}
+                None if !queue.waiting.is_empty() => break,
+                None => {
+                    queue.sleeps = true;
+                    self.changed.wait(&mut queue);
+                    queue.sleeps = false;
+                }
+            }
+        }
+        let count = queue.waiting.len().min(most);
+        let batch: Vec<_> = queue.waiting.drain(..count).collect();
+        queue.is_urgent = queue.waiting.iter().any(Job::is_urgent);
+        match (batch.is_empty(), queue.is_closed) {
+            (false, _) => Next::Batch(batch),
+            (true, false) => Next::Nothing,
+            (true, true) => Next::Closed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_TIME: Option<Duration> = Some(Duration::ZERO);
+
+    fn removal() -> Job {
+        Job::Remove("a.json".to_owned())
+    }
+
+    fn finish() -> Job {
+        Job::Finish(oneshot::channel().0)
+    }
+
+    fn count(next: Next) -> usize {
+        match next {
+            Next::Batch(jobs) => jobs.len(),
+            Next::Nothing => 0,
+            Next::Closed => usize::MAX,
+        }
+    }
+
+    #[test]
+    fn a_removal_goes_with_what_comes_next() {
+        let jobs = Jobs::default();
+        jobs.push(removal());
+        jobs.push(finish());
+        let Next::Batch(batch) = jobs.next(9, None) else { panic!("nothing to do") };
+        assert!(matches!(batch[..], [Job::Remove(_), Job::Finish(_)]), "{batch:?}");
+        assert_eq!(count(jobs.next(9, NO_TIME)), 0);
+    }
+
+    #[test]
+    fn a_removal_alone_is_done_when_the_thread_looks_or_has_nothing_to_look_for() {
+        let jobs = Jobs::default();
+        jobs.push(removal());
+        assert_eq!(count(jobs.next(9, NO_TIME)), 1);
+        jobs.push(removal());
+        assert_eq!(count(jobs.next(9, None)), 1);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| count(jobs.next(9, None)));
+            jobs.push(removal());
+            assert_eq!(sleeper.join().ok(), Some(1));
+        });
+    }
+
+    #[test]
+    fn batches_are_bounded_and_what_is_queued_is_done_before_the_end() {
+        let jobs = Jobs::default();
+        (0..5).for_each(|_| jobs.push(finish()));
+        jobs.close();
+        assert_eq!([2, 2, 1].map(|_| count(jobs.next(2, None))), [2, 2, 1]);
+        assert_eq!(count(jobs.next(2, None)), usize::MAX);
+    }
+}
