@@ -8,7 +8,9 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 /// Wall time for stamps, monotonic time for waiting.
 ///
@@ -31,7 +33,7 @@ pub trait Random: Debug + Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The machine's clock.
+/// The machine's clock. Its monotonic time is tokio's, which a test can pause.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
@@ -62,8 +64,7 @@ impl Clock for SystemClock {
     }
 
     fn sleep_until(&self, deadline: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let instant = tokio::time::Instant::from_std(self.start + deadline);
-        Box::pin(async move { tokio::time::sleep_until(instant).await })
+        Box::pin(tokio::time::sleep_until(self.start + deadline))
     }
 }
 

@@ -32,7 +32,7 @@ pub fn traceparent(trace_id: &str, random: &dyn Random) -> String {
     let mut span = [0; 8];
     random.fill(&mut span);
     span[7] |= 1; // all-zero is invalid
-    format!("00-{trace_id}-{}-01", hex(&span))
+    ["00-", trace_id, "-", &hex(&span), "-01"].concat()
 }
 
 /// Lower-case hexadecimal.

@@ -16,8 +16,8 @@ use cycles_protocol::{
     ReservationCreateRequest, ReservationCreateResponse, ReservationDetail, ReservationId,
     ReservationListResponse, conforms, headers,
 };
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 
@@ -83,7 +83,9 @@ impl HttpAuthority {
         let base_url = base_url::trimmed(&config.base_url);
         let api_key = RwLock::new(config.api_key.as_str().into());
         let transport = Mutex::new(None);
-        Self { inner: Arc::new(Inner { base_url, config, api_key, certificates, given, transport }) }
+        Self {
+            inner: Arc::new(Inner { base_url, config, api_key, certificates, given, transport }),
+        }
     }
 
     /// The same, trusting `certificates` besides the platform's.
@@ -304,7 +306,9 @@ impl Authority for HttpAuthority {
     }
 }
 
-fn value(text: impl TryInto<HeaderValue, Error: Into<http::Error>>) -> Result<HeaderValue, Failure> {
+fn value(
+    text: impl TryInto<HeaderValue, Error: Into<http::Error>>,
+) -> Result<HeaderValue, Failure> {
     text.try_into().map_err(|error| Failure::Unsendable(error.into().to_string()))
 }
 

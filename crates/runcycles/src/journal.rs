@@ -154,9 +154,9 @@ impl Journal {
     /// The record is resolved; done in the background.
     pub(crate) fn remove(&self, record: &Record) {
         let name = record.file_name();
-        self.health.resolved(&name);
+        self.health.resolved(name);
         if let Ok(writer) = self.writer() {
-            writer.push(Job::Remove(name));
+            writer.push(Job::Remove(name.to_owned()));
         }
     }
 
@@ -299,5 +299,5 @@ impl Journal {
 }
 
 fn named(record: &Record) -> Result<Named, String> {
-    Ok(Named { name: record.file_name(), bytes: record.write()?.into() })
+    Ok(Named { name: record.file_name().to_owned(), bytes: record.write()?.into() })
 }

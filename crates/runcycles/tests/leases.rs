@@ -104,6 +104,18 @@ async fn a_five_second_lease_lives_as_long_as_its_guard() {
     assert_eq!(setup.server.count(Operation::Extend), 10);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_kept_on_the_clock_that_tokio_pauses_for_tests() {
+    let client = CyclesClient::embedded(SEED).unwrap();
+    let guard = client.reserve(five_seconds()).await.unwrap();
+    let expires =
+        || async { client.get_reservation(guard.reservation_id()).await.unwrap().expires_at_ms };
+    let first = expires().await;
+    tokio::time::advance(Duration::from_secs(3)).await;
+    tokio::task::yield_now().await;
+    assert!(expires().await > first, "the lease was not extended");
+}
+
 #[tokio::test]
 async fn the_time_for_an_extension_can_be_set() {
     let setup = Setup::new().await;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::header::{HOST, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use reqwest::Url;
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Id};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::transport::{self, Failure, Outgoing};

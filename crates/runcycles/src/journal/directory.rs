@@ -125,7 +125,7 @@ impl Directory {
             Ok(record) => record,
             Err(reason) => return self.quarantine(name, &reason),
         };
-        let standard = record.file_name();
+        let standard = record.file_name().to_owned();
         if name == standard {
             return Loaded::Record(Box::new(record));
         }

@@ -114,7 +114,7 @@ impl Writer {
             Loaded::Record(record) => {
                 let recorded = record.recorded_at_ms.unwrap_or_else(|| self.clock.now_ms());
                 self.health.resolved(name);
-                self.health.unresolved(record.file_name(), recorded);
+                self.health.unresolved(record.file_name().to_owned(), recorded);
                 return Some(*record);
             }
             Loaded::Gone => self.health.resolved(name),
@@ -140,8 +140,8 @@ mod tests {
     use super::super::JournalSync;
     use super::super::directory::Directory;
     use super::super::health::Health;
-    use super::super::storage::Disk;
     use super::super::jobs::{Job, Named};
+    use super::super::storage::Disk;
     use super::*;
 
     fn writer(root: &Path, principal: &str, nonce: u64) -> Writer {
@@ -165,7 +165,7 @@ mod tests {
         let body = serde_json::json!({"idempotency_key": "k"});
         let body = serde_json::value::to_raw_value(&body).unwrap();
         let record = Record::commit(ReservationId::new(id), "http://h", body.clone(), body, 1_000);
-        Named { name: record.file_name(), bytes: record.write().unwrap().into() }
+        Named { name: record.file_name().to_owned(), bytes: record.write().unwrap().into() }
     }
 
     fn put(writer: &mut Writer, named: Named) -> bool {

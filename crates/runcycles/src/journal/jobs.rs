@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -96,11 +96,10 @@ impl Jobs {
     /// The next jobs, `most` of them at once: as soon as one is urgent, or after
     /// `patience`, where that has an end.
     pub(crate) fn next(&self, most: usize, patience: Option<Duration>) -> Next {
-        let until = patience.map(|patience| Instant::now() + patience);
         let mut queue = self.queue.lock();
         while !queue.is_urgent && !queue.is_closed {
-            match until {
-                Some(until) if self.changed.wait_until(&mut queue, until).timed_out() => break,
+            match patience {
+                Some(patience) if self.changed.wait_for(&mut queue, patience).timed_out() => break,
                 Some(_) => {}
                 None if !queue.waiting.is_empty() => break,
                 None => {

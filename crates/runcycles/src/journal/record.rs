@@ -42,6 +42,9 @@ pub(crate) struct Record {
     /// The authority asked not to be asked again before; wall time.
     #[serde(default)]
     pub(crate) not_before_ms: Option<i64>,
+    /// The standard one.
+    #[serde(skip)]
+    file_name: String,
 }
 
 /// Every body has one; what makes repeats safe.
@@ -61,6 +64,7 @@ impl Record {
     ) -> Self {
         Self {
             version: VERSION,
+            file_name: identity::file_name(reservation_id.as_str()),
             reservation_id,
             base_url: Some(base_url.to_owned()),
             mode: Mode::Commit,
@@ -76,7 +80,7 @@ impl Record {
         if bytes.len() > MAX_BYTES {
             return Err(format!("record is longer than {MAX_BYTES} bytes"));
         }
-        let record: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let mut record: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if record.version != VERSION {
             return Err(format!("record version is not known version={}", record.version));
         }
@@ -90,10 +94,11 @@ impl Record {
             let Some(body) = body else { continue };
             key_of(body).map_err(|error| format!("{name} has no idempotency_key: {error}"))?;
         }
-        match record.body() {
-            Some(_) => Ok(record),
-            None => Err("the body that the mode needs is missing".to_owned()),
+        if record.body().is_none() {
+            return Err("the body that the mode needs is missing".to_owned());
         }
+        record.file_name = identity::file_name(record.reservation_id.as_str());
+        Ok(record)
     }
 
     pub(crate) fn write(&self) -> Result<Vec<u8>, String> {
@@ -109,8 +114,8 @@ impl Record {
     }
 
     /// The standard name.
-    pub(crate) fn file_name(&self) -> String {
-        identity::file_name(self.reservation_id.as_str())
+    pub(crate) fn file_name(&self) -> &str {
+        &self.file_name
     }
 }
 

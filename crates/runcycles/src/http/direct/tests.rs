@@ -55,7 +55,8 @@ impl Fake {
 }
 
 const ONE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\none";
-const TWO: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\ntw\r\n1\r\no\r\n0\r\n\r\n";
+const TWO: &str =
+    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\ntw\r\n1\r\no\r\n0\r\n\r\n";
 /// The request stays without an answer.
 const NONE: &str = "none";
 /// The connection is closed instead.

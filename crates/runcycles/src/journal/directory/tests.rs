@@ -17,7 +17,7 @@ fn directory(path: &Path) -> Directory {
 }
 
 fn put(directory: &mut Directory, record: &Record) {
-    directory.put(&record.file_name(), &record.write().unwrap()).unwrap();
+    directory.put(record.file_name(), &record.write().unwrap()).unwrap();
 }
 
 fn files(directory: &Directory) -> Vec<String> {
@@ -34,7 +34,7 @@ fn a_record_is_written_read_and_removed() {
     assert!(directory.names().unwrap().is_empty(), "no directory, no records");
     put(&mut directory, &record("a/b"));
     directory.sync().unwrap();
-    let name = record("a/b").file_name();
+    let name = record("a/b").file_name().to_owned();
     assert_eq!(files(&directory), std::slice::from_ref(&name), "no temporary file stays");
     let Loaded::Record(read) = directory.load(&name) else { panic!("not read") };
     assert_eq!(read.reservation_id.as_str(), "a/b");
@@ -65,7 +65,7 @@ fn legacy_names_migrate_and_a_collision_is_not_deleted() {
 
     let Loaded::Record(read) = directory.load("a_b.json") else { panic!("not migrated") };
     assert_eq!(read.reservation_id.as_str(), "a:b");
-    let mut expected = [record("a/b").file_name(), record("a:b").file_name()];
+    let mut expected = [record("a/b").file_name().to_owned(), record("a:b").file_name().to_owned()];
     expected.sort();
     assert_eq!(files(&directory), expected);
 
@@ -86,7 +86,7 @@ fn corrupt_and_unknown_records_are_set_aside_and_none_replaces_another() {
         fs::write(directory.path.join("bad.json"), text).unwrap();
         assert!(matches!(directory.load("bad.json"), Loaded::Quarantined));
     }
-    assert_eq!(files(&directory), ["bad.1.corrupt", "bad.corrupt", &record("good").file_name()]);
+    assert_eq!(files(&directory), ["bad.1.corrupt", "bad.corrupt", record("good").file_name()]);
     assert_eq!(directory.names().unwrap(), [record("good").file_name()]);
 }
 
@@ -165,7 +165,7 @@ fn a_failing_read_is_no_reason_to_set_a_record_aside() {
     let flaky = Box::new(Flaky(Cell::new(false)));
     let mut directory = Directory::new(flaky, root.path().join("fp"), JournalSync::Power, 7);
     put(&mut directory, &record("r"));
-    let name = record("r").file_name();
+    let name = record("r").file_name().to_owned();
     directory.storage = Box::new(Flaky(Cell::new(true)));
     assert!(matches!(directory.load(&name), Loaded::Unreadable(_)));
     assert!(matches!(directory.load(&name), Loaded::Record(_)));
