@@ -1,6 +1,6 @@
 //! HTTP/1.1 in the clear and without a proxy: to a server on the same machine or
 //! in the same cluster, where an answer takes microseconds and a change of
-//! threads would take longer than it (`docs/adr/0013`).
+//! threads would take longer than it (`docs/adr/0012`).
 //!
 //! Whoever asks drives the connection too. A connection that is driven by a task
 //! of its own costs two wake-ups of other threads for each request.
