@@ -100,7 +100,7 @@ async fn keep_up(
 /// Tries every record once that is due and that nobody in this client settles.
 pub(crate) async fn pass(client: &CyclesClient) {
     let Some(journal) = client.journal() else { return };
-    metrics::journal_age(&journal.base_url(), journal.stats().oldest_age);
+    metrics::journal_age(journal.base_url(), journal.stats().oldest_age);
     let reachable = &Mutex::new(true);
     let names = journal.names().await;
     client.unseen().forget_what_others_booked(journal);

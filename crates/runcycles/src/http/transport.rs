@@ -18,7 +18,7 @@ const POOL_IDLE: Duration = Duration::from_secs(15);
 pub(super) const USER_AGENT: &str = concat!("runcycles/", env!("CARGO_PKG_VERSION"));
 
 pub(super) enum Transport {
-    Direct(Direct),
+    Direct(Box<Direct>),
     Client(reqwest::Client),
 }
 
@@ -75,7 +75,8 @@ impl Transport {
     ) -> Result<Self, Error> {
         match Server::in_the_clear(base_url) {
             Some(server) => {
-                Ok(Self::Direct(Direct::new(server, config.connect_timeout, POOL_IDLE)))
+                let direct = Direct::new(server, config.connect_timeout, POOL_IDLE);
+                Ok(Self::Direct(Box::new(direct)))
             }
             None => connect(base_url, config, certificates).map(Self::Client),
         }

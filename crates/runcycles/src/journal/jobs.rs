@@ -62,9 +62,20 @@ pub(crate) struct Jobs {
 struct Queue {
     waiting: VecDeque<Job>,
     is_urgent: bool,
-    /// Whether the thread sleeps until it is woken.
-    sleeps: bool,
+    thread: Thread,
     is_closed: bool,
+}
+
+/// What the journal's thread is doing, for whoever may have to wake it.
+#[derive(Debug, Default, PartialEq)]
+enum Thread {
+    /// It works, or looks again by itself before long.
+    #[default]
+    Awake,
+    /// It waits for anything at all.
+    Sleeps,
+    /// It lets jobs gather, and is not to be woken for each of them.
+    Gathers,
 }
 
 /// What the thread wakes up to.
@@ -82,7 +93,12 @@ impl Jobs {
         let mut queue = self.queue.lock();
         queue.is_urgent |= job.is_urgent();
         queue.waiting.push_back(job);
-        if queue.is_urgent || queue.sleeps {
+        let wakes = match queue.thread {
+            Thread::Awake => queue.is_urgent,
+            Thread::Sleeps => true,
+            Thread::Gathers => false,
+        };
+        if wakes {
             self.changed.notify_one();
         }
     }
@@ -93,9 +109,9 @@ impl Jobs {
         self.changed.notify_one();
     }
 
-    /// The next jobs, `most` of them at once: as soon as one is urgent, or after
+    /// The next jobs, `most` of them at once: `gather` after one is urgent, or after
     /// `patience`, where that has an end.
-    pub(crate) fn next(&self, most: usize, patience: Option<Duration>) -> Next {
+    pub(crate) fn next(&self, most: usize, patience: Option<Duration>, gather: Duration) -> Next {
         let mut queue = self.queue.lock();
         while !queue.is_urgent && !queue.is_closed {
             match patience {
@@ -103,11 +119,16 @@ impl Jobs {
                 Some(_) => {}
                 None if !queue.waiting.is_empty() => break,
                 None => {
-                    queue.sleeps = true;
+                    queue.thread = Thread::Sleeps;
                     self.changed.wait(&mut queue);
-                    queue.sleeps = false;
+                    queue.thread = Thread::Awake;
                 }
             }
+        }
+        if queue.waiting.len() < most && !gather.is_zero() && !queue.is_closed {
+            queue.thread = Thread::Gathers;
+            self.changed.wait_for(&mut queue, gather);
+            queue.thread = Thread::Awake;
         }
         let count = queue.waiting.len().min(most);
         let batch: Vec<_> = queue.waiting.drain(..count).collect();
@@ -125,6 +146,10 @@ mod tests {
     use super::*;
 
     const NO_TIME: Option<Duration> = Some(Duration::ZERO);
+
+    fn next(jobs: &Jobs, most: usize, patience: Option<Duration>) -> Next {
+        jobs.next(most, patience, Duration::ZERO)
+    }
 
     fn removal() -> Job {
         Job::Remove("a.json".to_owned())
@@ -147,22 +172,37 @@ mod tests {
         let jobs = Jobs::default();
         jobs.push(removal());
         jobs.push(finish());
-        let Next::Batch(batch) = jobs.next(9, None) else { panic!("nothing to do") };
+        let Next::Batch(batch) = next(&jobs, 9, None) else { panic!("nothing to do") };
         assert!(matches!(batch[..], [Job::Remove(_), Job::Finish(_)]), "{batch:?}");
-        assert_eq!(count(jobs.next(9, NO_TIME)), 0);
+        assert_eq!(count(next(&jobs, 9, NO_TIME)), 0);
     }
 
     #[test]
     fn a_removal_alone_is_done_when_the_thread_looks_or_has_nothing_to_look_for() {
         let jobs = Jobs::default();
         jobs.push(removal());
-        assert_eq!(count(jobs.next(9, NO_TIME)), 1);
+        assert_eq!(count(next(&jobs, 9, NO_TIME)), 1);
         jobs.push(removal());
-        assert_eq!(count(jobs.next(9, None)), 1);
+        assert_eq!(count(next(&jobs, 9, None)), 1);
         std::thread::scope(|scope| {
-            let sleeper = scope.spawn(|| count(jobs.next(9, None)));
+            let sleeper = scope.spawn(|| count(next(&jobs, 9, None)));
             jobs.push(removal());
             assert_eq!(sleeper.join().ok(), Some(1));
+        });
+    }
+
+    #[test]
+    fn jobs_gather_before_they_are_taken() {
+        let jobs = Jobs::default();
+        jobs.push(finish());
+        std::thread::scope(|scope| {
+            let gatherer = scope.spawn(|| count(jobs.next(9, None, Duration::from_millis(100))));
+            while jobs.queue.lock().thread != Thread::Gathers {
+                std::thread::yield_now();
+            }
+            jobs.push(finish());
+            jobs.push(finish());
+            assert_eq!(gatherer.join().ok(), Some(3));
         });
     }
 
@@ -171,7 +211,7 @@ mod tests {
         let jobs = Jobs::default();
         (0..5).for_each(|_| jobs.push(finish()));
         jobs.close();
-        assert_eq!([2, 2, 1].map(|_| count(jobs.next(2, None))), [2, 2, 1]);
-        assert_eq!(count(jobs.next(2, None)), usize::MAX);
+        assert_eq!([2, 2, 1].map(|_| count(next(&jobs, 2, None))), [2, 2, 1]);
+        assert_eq!(count(next(&jobs, 2, None)), usize::MAX);
     }
 }

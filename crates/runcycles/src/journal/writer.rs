@@ -27,6 +27,12 @@ const PROMOTE_AFTER: Duration = Duration::from_millis(700);
 const FIRST_LOOK: Duration = Duration::from_millis(4);
 const LONGEST_LOOK: Duration = Duration::from_millis(256);
 
+/// Where this many records are being settled, new ones are written together with
+/// those of the next moment: a wake-up, a write and a sync for each would take the
+/// processor from those who settle. Fewer are written at once.
+const MANY: usize = 8;
+const GATHER: Duration = Duration::from_micros(200);
+
 /// New records of one spend, and who waits for them.
 #[derive(Debug)]
 struct Group {
@@ -79,7 +85,8 @@ impl Writer {
         let mut pause = FIRST_LOOK;
         loop {
             let patience = (!self.live.is_empty()).then_some(pause);
-            match jobs.next(MAX_BATCH, patience) {
+            let gather = if self.live.len() < MANY { Duration::ZERO } else { GATHER };
+            match jobs.next(MAX_BATCH, patience, gather) {
                 Next::Batch(batch) => {
                     self.batch(batch);
                     pause = FIRST_LOOK;
