@@ -203,8 +203,9 @@ impl Seed {
     }
 
     /// The seed for an authority that only this process reaches: where it has no
-    /// keys, each tenant gets one, called like the tenant, in the order of their names. A server that others
-    /// reach must not start so, since anybody can guess these secrets.
+    /// keys, each tenant gets one, called like the tenant, in the order of their
+    /// names. A server that others reach must not start so, since anybody can
+    /// guess these secrets.
     #[must_use]
     pub fn with_default_keys(mut self) -> Self {
         if self.keys.is_empty() {

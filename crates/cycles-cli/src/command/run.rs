@@ -29,7 +29,10 @@ use child::Child;
 /// The command and all it starts find it through the environment; whatever
 /// guards its calls with a Cycles SDK or the HTTP API shares the one budget.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLE)]
+#[command(
+    after_help = EXAMPLE,
+    override_usage = "cycles run [OPTIONS] --budget <AMOUNT> -- <COMMAND>..."
+)]
 pub(crate) struct Run {
     /// How much the command may spend, like 5 (dollars) or "50000 tokens".
     #[arg(long, value_name = "AMOUNT")]
