@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::{HOST, HeaderValue, USER_AGENT};
@@ -87,7 +87,7 @@ impl Direct {
     /// connection is closed.
     pub(super) async fn send(&self, request: Outgoing) -> Result<Response<Bytes>, Failure> {
         let request = self.addressed(request)?;
-        let mut connection = match self.idle().await {
+        let mut connection = match self.idle() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
@@ -116,7 +116,7 @@ impl Direct {
         Ok(Connection { sender, driver: Some(driver) })
     }
 
-    async fn idle(&self) -> Option<Connection> {
+    fn idle(&self) -> Option<Connection> {
         let here = Handle::current().id();
         loop {
             let mut connection = {
@@ -127,14 +127,14 @@ impl Direct {
                 let last = idle.iter().rposition(|idle| idle.runtime == here)?;
                 idle.remove(last)?.connection
             };
-            if connection.is_open().await {
+            if connection.is_open() {
                 return Some(connection);
             }
         }
     }
 
-    fn keep(&self, connection: Connection) {
-        if connection.driver.is_some() {
+    fn keep(&self, mut connection: Connection) {
+        if connection.is_open() {
             let (since, runtime) = (Instant::now(), Handle::current().id());
             self.idle.lock().push_back(Idle { connection, since, runtime });
         }
@@ -156,17 +156,15 @@ impl Connection {
         Ok(Response::from_parts(head, body))
     }
 
-    /// Whether the server has not closed it meanwhile, as far as is known.
-    async fn is_open(&mut self) -> bool {
-        let looked = poll_fn(|context| {
-            if let Some(driver) = &mut self.driver
-                && Pin::new(driver).poll(context).is_ready()
-            {
-                self.driver = None;
-            }
-            Poll::Ready(())
-        });
-        looked.await;
+    /// Whether the server has not closed it meanwhile, as far as is known. Whoever
+    /// drove it before is not woken for it any more, and can be freed.
+    fn is_open(&mut self) -> bool {
+        let mut nobody = Context::from_waker(Waker::noop());
+        if let Some(driver) = &mut self.driver
+            && Pin::new(driver).poll(&mut nobody).is_ready()
+        {
+            self.driver = None;
+        }
         self.driver.is_some() && self.sender.is_ready()
     }
 }
