@@ -233,6 +233,11 @@ def test_a_closed_client_says_so(server: TestServer) -> None:
         client.get_balances(tenant="acme")
 
 
+def _budgets(amount: Any) -> dict[str, Any]:
+    """Budgets as a caller without a type checker may write them."""
+    return {"tenant:acme": amount}
+
+
 def test_embedded_takes_a_seed_or_budgets() -> None:
     yaml = """
         tenants: [{tenant_id: acme}]
@@ -251,11 +256,11 @@ def test_embedded_takes_a_seed_or_budgets() -> None:
     with pytest.raises(CyclesValidationError, match="either"):
         CyclesClient.embedded()
     with pytest.raises(CyclesValidationError, match="JSON and amounts"):
-        CyclesClient.embedded(budgets={"tenant:acme": object()})  # type: ignore[dict-item]
+        CyclesClient.embedded(budgets=_budgets(object()))
     with pytest.raises(CyclesConfigError, match=r"tenant:acme.*agent:bot"):
         CyclesClient.embedded(budgets={"agent:bot": Amount.tokens(5)})
     with pytest.raises(CyclesConfigError, match=r"\$5\.00.*tenant:acme"):
-        CyclesClient.embedded(budgets={"tenant:acme": 5})  # type: ignore[dict-item]
+        CyclesClient.embedded(budgets=_budgets(5))
     with pytest.raises(CyclesConfigError, match="no budgets"):
         CyclesClient.embedded(budgets={})
     with pytest.raises(CyclesConfigError, match="seed is not valid"):

@@ -1,25 +1,22 @@
 //! Whether, when and with which key a commit, an event or a release leaves the
 //! process. Decided here and nowhere else.
 
-use std::future::poll_fn;
-use std::pin::pin;
+mod alongside;
+mod delays;
+
 use std::sync::Arc;
-use std::task::Context;
 use std::time::Duration;
 
-use backon::BackoffBuilder;
 use cycles_protocol::{
     Amount, CommitRequest, CommitResponse, Error, EventCreateResponse, Operation, ReleaseResponse,
     Retry,
 };
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, join_all};
-use tokio::runtime::Handle;
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::client::CyclesClient;
-use crate::config::CyclesConfig;
 use crate::guard::Held;
 use crate::metrics;
 use crate::observed;
@@ -27,6 +24,8 @@ use crate::pending::Place;
 use crate::settings::SettlementMode;
 use crate::spend::{MAX_RETRY_AFTER, Spend};
 use crate::verdict::Tried;
+use alongside::alongside;
+use delays::Delays;
 
 /// How a settlement stands.
 #[derive(Debug, Clone)]
@@ -148,57 +147,6 @@ pub(crate) async fn commit_parts(parts: Vec<(Held, CommitRequest)>, wait: Wait) 
     };
     let told = settled.into_iter().map(|settled| told(&client, Operation::Commit, settled));
     alongside(&client, work, join_all(told)).await
-}
-
-/// Waits for `answer`, and drives the `work` that it comes from. Once the caller
-/// goes on or goes away (a cancelled task), what is left of the work runs on its
-/// own: a commit whose actual is known must not stop.
-async fn alongside<T>(
-    client: &CyclesClient,
-    work: impl Future<Output = ()> + Send + 'static,
-    answer: impl Future<Output = T>,
-) -> T {
-    let in_flight = client.pending().begin();
-    let mut work = Outliving::new(Box::pin(async move {
-        work.await;
-        drop(in_flight);
-    }));
-    let mut answer = pin!(answer);
-    poll_fn(|context| {
-        work.poll(context);
-        answer.as_mut().poll(context)
-    })
-    .await
-}
-
-/// Work that goes on in the background when it is dropped before its end.
-struct Outliving {
-    work: Option<BoxFuture<'static, ()>>,
-    /// `None` outside of a runtime: there is only an authority in process, whose
-    /// first poll is the last.
-    runtime: Option<Handle>,
-}
-
-impl Outliving {
-    fn new(work: BoxFuture<'static, ()>) -> Self {
-        Self { work: Some(work), runtime: Handle::try_current().ok() }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) {
-        if let Some(work) = &mut self.work
-            && work.as_mut().poll(context).is_ready()
-        {
-            self.work = None;
-        }
-    }
-}
-
-impl Drop for Outliving {
-    fn drop(&mut self) {
-        if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
-            runtime.spawn(work);
-        }
-    }
 }
 
 async fn told(
@@ -405,58 +353,5 @@ async fn release_once(held: &Held, request: cycles_protocol::ReleaseRequest) -> 
             Retry::Never => Settlement::Refused(error),
             _ => Settlement::Pending(error),
         },
-    }
-}
-
-/// Delays that grow to the longest and stay there, jittered, and clamped after
-/// the jitter (anchors.md pitfall 26).
-struct Delays {
-    growing: backon::ExponentialBackoff,
-    longest: Duration,
-}
-
-impl Delays {
-    fn new(config: &CyclesConfig) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "a growth factor needs no precision")]
-        let factor = config.retry_multiplier.max(1.0) as f32;
-        let growing = backon::ExponentialBuilder::default()
-            .with_min_delay(config.retry_initial_delay)
-            .with_max_delay(config.retry_max_delay)
-            .with_factor(factor)
-            .with_max_times(usize::try_from(config.retry_max_attempts).unwrap_or(usize::MAX))
-            .build();
-        Self { growing, longest: config.retry_max_delay }
-    }
-
-    fn next(&mut self) -> Duration {
-        let delay = self.growing.next().unwrap_or(self.longest);
-        // Full range between half the delay and the whole: waves of clients spread.
-        delay.mul_f64(0.5 + fastrand::f64() / 2.0).min(self.longest)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_grow_are_jittered_and_never_exceed_the_longest() {
-        let config = CyclesConfig::new("http://h", "k");
-        let mut delays = Delays::new(&config);
-        let seen: Vec<_> = (0..20).map(|_| delays.next()).collect();
-        for (index, nominal) in [500, 1_000, 2_000, 4_000, 8_000].into_iter().enumerate() {
-            let nominal = Duration::from_millis(nominal);
-            assert!(
-                seen[index] >= nominal / 2 && seen[index] <= nominal,
-                "{index}: {:?}",
-                seen[index]
-            );
-        }
-        assert!(
-            seen[5..]
-                .iter()
-                .all(|delay| *delay >= config.retry_max_delay / 2
-                    && *delay <= config.retry_max_delay)
-        );
     }
 }
