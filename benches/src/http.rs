@@ -2,6 +2,7 @@
 //! one core and their client on another.
 
 mod bare;
+mod in_sql;
 mod load;
 
 use std::io::{BufRead, BufReader};
@@ -23,6 +24,7 @@ use serde_json::json;
 
 use crate::cores;
 use crate::sample::{median, percentile_us};
+use in_sql::Ledger;
 pub(crate) use load::{Load, Round, run as load};
 
 /// Connections that ask at once, each one request after the other.
@@ -45,6 +47,10 @@ pub(crate) enum Target {
     Durable,
     /// As durable, with a transaction for each request
     Each,
+    /// The bare handler, over a database of SQLite's that decides
+    InSql,
+    /// As that, with SQLite's write-ahead log
+    InSqlWal,
 }
 
 /// One number of connections.
@@ -177,7 +183,13 @@ pub(crate) fn serve(target: Target, data: Option<&Path>, slower_by: Duration) ->
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match target {
-            Target::Bare => bare::serve().await,
+            Target::Bare => bare::serve(None).await,
+            Target::InSql | Target::InSqlWal => {
+                let mode = if target == Target::InSql { "delete" } else { "wal" };
+                let data = data.context("a database needs a directory")?;
+                std::fs::create_dir_all(data)?;
+                bare::serve(Some(Ledger::create(&data.join("plain.db"), mode)?)).await
+            }
             Target::Cycles | Target::Memory | Target::Durable | Target::Each => {
                 let engine = engine(target, data, slower_by)?;
                 let server = EmbeddedServer::start(ServerConfig::over_engine("", &engine)).await?;

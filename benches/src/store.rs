@@ -1,4 +1,4 @@
-//! The durable store over HTTP: against the memory store, against itself with a
+//! The durable store over HTTP: against the memory store, against SQLite with a
 //! transaction for each request, and against one sync of the same disk.
 
 mod large;
@@ -17,8 +17,9 @@ use crate::http::{Load, Round, Server, Target, load};
 use crate::sample::{median, percentile_us};
 
 const CLIENTS: usize = 64;
-/// Requests of a round with all clients, and with one.
-const REQUESTS: (usize, usize) = (16_000, 300);
+/// Requests of a round with all clients, so many that the log is put in its place
+/// several times; and with one.
+const REQUESTS: (usize, usize) = (64_000, 300);
 const SYNCS: usize = 100;
 /// Milliseconds that a slower disk would take more for a transaction.
 const SLOWER_BY_MS: [f64; 3] = [0.1, 0.25, 1.0];
@@ -38,12 +39,15 @@ pub(crate) fn measure(runs: usize, reservations: usize, directory: Option<&Path>
     let place = || place(directory);
     let once = |target, slower_by| once(target, &place()?, slower_by);
     let (mut durable, mut memory, mut each) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut in_sql, mut in_sql_wal) = (Vec::new(), Vec::new());
     let mut syncs = Vec::new();
     for _ in 0..runs {
         // One after the other, so that whatever else the machine does hits all.
         durable.push(once(Target::Durable, Duration::ZERO)?);
         syncs.push(sync_ms(place()?.path())?);
         each.push(once(Target::Each, Duration::ZERO)?);
+        in_sql.push(once(Target::InSql, Duration::ZERO)?);
+        in_sql_wal.push(once(Target::InSqlWal, Duration::ZERO)?);
         memory.push(once(Target::Memory, Duration::ZERO)?);
     }
     let middle =
@@ -72,6 +76,8 @@ pub(crate) fn measure(runs: usize, reservations: usize, directory: Option<&Path>
         "memory_cpu_us": middle(&memory, |it| it.cpu_us),
         "transaction_each_per_s": middle(&each, |it| it.per_s),
         "transaction_each_p50_ms": middle(&each, |it| it.p50_ms),
+        "in_sql_per_s": middle(&in_sql, |it| it.per_s),
+        "in_sql_wal_per_s": middle(&in_sql_wal, |it| it.per_s),
         "slower": slower.into_iter().collect::<Result<Vec<_>>>()?,
         "large": large::measure(place, reservations)?,
     }))
@@ -88,7 +94,8 @@ fn once(target: Target, place: &TempDir, slower_by: Duration) -> Result<Figures>
     let data = place.path().join("data");
     let data_of = (target != Target::Memory).then_some(data.as_path());
     let server = Server::start(target, data_of, slower_by)?;
-    let requests = if target == Target::Each { REQUESTS_EACH } else { REQUESTS.0 };
+    let is_batched = matches!(target, Target::Durable | Target::Memory);
+    let requests = if is_batched { REQUESTS.0 } else { REQUESTS_EACH };
     let round = |clients, requests| load(server.address, Load::Shared, clients, requests);
     round(CLIENTS, requests / 8)?; // warms up
     let before = transactions(target, &data)?;
@@ -107,7 +114,7 @@ fn once(target: Target, place: &TempDir, slower_by: Duration) -> Result<Figures>
 
 /// How many there were so far.
 fn transactions(target: Target, data: &Path) -> Result<f64> {
-    if target == Target::Memory {
+    if !matches!(target, Target::Durable | Target::Each) {
         return Ok(f64::NAN);
     }
     let ledger = Connection::open(data.join("ledger.db"))?;

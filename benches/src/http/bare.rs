@@ -1,6 +1,6 @@
 //! The least that a handler of axum's must do to answer a reserve: authenticate,
 //! parse, hash the payload, make the ids and write the same answer. It decides
-//! and remembers nothing.
+//! and remembers nothing, unless it is given a database to do it in.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -22,6 +22,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
+use super::in_sql::Ledger;
 use super::{TENANTS, announce, secret};
 
 type Keys = HashMap<[u8; 32], usize>;
@@ -29,13 +30,14 @@ type Keys = HashMap<[u8; 32], usize>;
 struct Service {
     keys: Keys,
     ids: UniqueIds,
+    ledger: Option<Ledger>,
 }
 
-pub(super) async fn serve() -> Result<()> {
+pub(super) async fn serve(ledger: Option<Ledger>) -> Result<()> {
     let keys: Keys = (0..TENANTS).map(|tenant| (hash(&secret(tenant)), tenant)).collect();
     let router = Router::new()
         .route("/v1/reservations", post(reserve))
-        .with_state(Arc::new(Service { keys, ids: UniqueIds::new() }));
+        .with_state(Arc::new(Service { keys, ids: UniqueIds::new(), ledger }));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     announce(&listener.local_addr()?.to_string());
     Ok(axum::serve(
@@ -52,9 +54,18 @@ async fn reserve(State(service): State<Arc<Service>>, headers: HeaderMap, body: 
     let Ok(request) = strict::parse::<ReservationCreateRequest>(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    black_box(canonical::payload_hash(&request));
+    let hash = black_box(canonical::payload_hash(&request));
     let call = Call::new(&service.ids);
-    let Ok(body) = serde_json::to_vec(&answer(&request)) else {
+    let mut id = [0; 16];
+    SystemRandom.fill(&mut id);
+    if let Some(ledger) = &service.ledger {
+        match ledger.reserve(id, &request, hash.as_slice()) {
+            Ok(true) => {}
+            Ok(false) => return StatusCode::CONFLICT.into_response(),
+            Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
+    let Ok(body) = serde_json::to_vec(&answer(id, &request)) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let mut response = Response::new(body.into());
@@ -71,9 +82,7 @@ async fn reserve(State(service): State<Arc<Service>>, headers: HeaderMap, body: 
 }
 
 /// What our server answers to the same request.
-fn answer(request: &ReservationCreateRequest) -> ReservationCreateResponse {
-    let mut id = [0; 16];
-    SystemRandom.fill(&mut id);
+fn answer(id: [u8; 16], request: &ReservationCreateRequest) -> ReservationCreateResponse {
     let scope = "tenant:t0/workspace:prod/agent:bot";
     let scopes = ["tenant:t0", "tenant:t0/workspace:prod", scope].map(str::to_owned);
     let mut answer = ReservationCreateResponse::new(Decision::Allow, scopes.to_vec());
