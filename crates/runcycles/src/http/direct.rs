@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderValue, USER_AGENT};
 use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Bytes;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -22,7 +23,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use reqwest::Url;
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::{Handle, Id, RuntimeFlavor};
 use tokio::time::Instant;
 use tower_service::Service;
 
@@ -86,12 +87,23 @@ impl Direct {
     /// Sends `request` and reads the whole answer. Given up before its end, the
     /// connection is closed.
     pub(super) async fn send(&self, request: Outgoing) -> Result<Response<Bytes>, Failure> {
-        let request = self.addressed(request)?;
-        let mut connection = match self.idle() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
-        let response = connection.exchange(request).await.map_err(|e| Failure::broken(&e))?;
+        let mut request = self.addressed(request)?;
+        while let Some(connection) = self.idle().await {
+            match self.over(connection, request).await {
+                Err(Unanswered { unsent: Some(unsent), .. }) => request = unsent,
+                answered => return answered.map_err(|unanswered| unanswered.failure),
+            }
+        }
+        let connection = self.connect().await?;
+        self.over(connection, request).await.map_err(|unanswered| unanswered.failure)
+    }
+
+    async fn over(
+        &self,
+        mut connection: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, Unanswered> {
+        let response = connection.exchange(request).await?;
         self.keep(connection);
         Ok(response)
     }
@@ -116,8 +128,14 @@ impl Direct {
         Ok(Connection { sender, driver: Some(driver) })
     }
 
-    fn idle(&self) -> Option<Connection> {
-        let here = Handle::current().id();
+    async fn idle(&self) -> Option<Connection> {
+        let here = Handle::current();
+        if here.runtime_flavor() == RuntimeFlavor::CurrentThread {
+            // Nobody looks at its sockets while its one thread does something else:
+            // what was closed meanwhile is found out first.
+            tokio::task::yield_now().await;
+        }
+        let here = here.id();
         loop {
             let mut connection = {
                 let mut idle = self.idle.lock();
@@ -149,10 +167,13 @@ struct Connection {
 }
 
 impl Connection {
-    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Bytes>> {
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, Unanswered> {
         let Self { sender, driver } = self;
-        let (head, body) = driven(driver, sender.send_request(request)).await?.into_parts();
-        let body = driven(driver, body.collect()).await?.to_bytes();
+        let (head, body) = driven(driver, sender.try_send_request(request)).await?.into_parts();
+        let body = driven(driver, transport::whole(body)).await?;
         Ok(Response::from_parts(head, body))
     }
 
@@ -166,6 +187,30 @@ impl Connection {
             self.driver = None;
         }
         self.driver.is_some() && self.sender.is_ready()
+    }
+}
+
+/// Why a connection brought no answer.
+struct Unanswered {
+    failure: Failure,
+    /// The request, where the connection ended before anything of it was sent.
+    unsent: Option<Request<Full<Bytes>>>,
+}
+
+impl From<TrySendError<Request<Full<Bytes>>>> for Unanswered {
+    fn from(mut error: TrySendError<Request<Full<Bytes>>>) -> Self {
+        let unsent = error.take_message();
+        let failure = match unsent {
+            Some(_) => Failure::connect(error.error()),
+            None => Failure::broken(error.error()),
+        };
+        Self { failure, unsent }
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self { failure, unsent: None }
     }
 }
 

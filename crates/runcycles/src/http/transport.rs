@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use cycles_protocol::Error;
 use http::{HeaderMap, Method, Response};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
 
 use super::direct::{Direct, Server};
 use crate::certificates::Certificates;
@@ -14,6 +15,9 @@ use crate::config::CyclesConfig;
 /// Below the keep-alive of common servers and load balancers, so that a pooled
 /// connection is not closed under a request (anchors.md pitfall 24).
 const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// Longest answer that is read: a page of a listing has some hundred kilobytes.
+const MAX_ANSWER: usize = 32 << 20;
 
 pub(super) const USER_AGENT: &str = concat!("runcycles/", env!("CARGO_PKG_VERSION"));
 
@@ -106,12 +110,24 @@ async fn send_with(
 ) -> Result<Response<Bytes>, Failure> {
     let Outgoing { method, target, headers, body } = request;
     let request = client.request(method, format!("{base_url}{target}"));
-    let mut answer = request.headers(headers).body(body).timeout(timeout).send().await?;
-    let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
-    let mut response = Response::new(answer.bytes().await?);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    Ok(response)
+    let answer = request.headers(headers).body(body).timeout(timeout).send().await?;
+    let (head, body) = Response::<reqwest::Body>::from(answer).into_parts();
+    Ok(Response::from_parts(head, whole(body).await?))
+}
+
+/// All of an answer's body.
+pub(super) async fn whole<B>(body: B) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes, Error: std::error::Error + Send + Sync + 'static>,
+{
+    let read = Limited::new(body, MAX_ANSWER).collect().await;
+    read.map(Collected::to_bytes).map_err(|error| match error.downcast::<reqwest::Error>() {
+        Ok(error) => Failure::from(*error),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Failure::Broken(format!("the answer is longer than {MAX_ANSWER} bytes"))
+        }
+        Err(error) => Failure::broken(&*error),
+    })
 }
 
 /// A client as `config` asks for it. Platform roots are trusted, or the bundled

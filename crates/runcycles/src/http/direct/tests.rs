@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderMap, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -14,18 +16,24 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 struct Fake {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
+    /// Closes a connection that has brought [`GONE`].
+    close: Arc<Notify>,
 }
 
 impl Fake {
     async fn answering(answers: &'static [&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let connections = Arc::new(AtomicUsize::new(0));
-        let (count, answered) = (Arc::clone(&connections), Arc::new(AtomicUsize::new(0)));
+        let [connections, closed, answered]: [Arc<AtomicUsize>; 3] = Default::default();
+        let (count, gone) = (Arc::clone(&connections), Arc::clone(&closed));
+        let close = Arc::new(Notify::new());
+        let go = Arc::clone(&close);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
-                let answered = Arc::clone(&answered);
+                let (answered, gone) = (Arc::clone(&answered), Arc::clone(&gone));
+                let go = Arc::clone(&go);
                 tokio::spawn(async move {
                     let mut request = [0; 4_096];
                     while stream.read(&mut request).await? > 0 {
@@ -35,13 +43,26 @@ impl Fake {
                             NONE => continue,
                             _ => {}
                         }
+                        if answer == ENDLESS {
+                            stream.write_all(ENDLESS.as_bytes()).await?;
+                            let chunk = format!("100000\r\n{}\r\n", "x".repeat(0x10_0000));
+                            loop {
+                                stream.write_all(chunk.as_bytes()).await?;
+                            }
+                        }
                         stream.write_all(answer.as_bytes()).await?;
+                        if answer == GONE {
+                            go.notified().await;
+                            break;
+                        }
                     }
+                    drop(stream);
+                    gone.fetch_add(1, Ordering::SeqCst);
                     Ok::<_, std::io::Error>(())
                 });
             }
         });
-        Self { address, connections }
+        Self { address, connections, closed, close }
     }
 
     fn direct(&self, keep_idle: Duration) -> Direct {
@@ -51,6 +72,14 @@ impl Fake {
 
     fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Closes the connection that has brought [`GONE`].
+    async fn close(&self) {
+        self.close.notify_one();
+        while self.closed.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -63,10 +92,17 @@ const NONE: &str = "none";
 const END: &str = "";
 const LAST: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nlast";
 
-async fn ask(direct: &Direct) -> Result<String, Failure> {
+/// An answer on a connection that is closed without a word, some time after it.
+const GONE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngone";
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn outgoing() -> Outgoing {
     let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"{}"));
-    let outgoing = Outgoing { method: Method::POST, target: "/v1/decide".into(), headers, body };
-    let answer = direct.send(outgoing).await?;
+    Outgoing { method: Method::POST, target: "/v1/decide".into(), headers, body }
+}
+
+async fn ask(direct: &Direct) -> Result<String, Failure> {
+    let answer = direct.send(outgoing()).await?;
     Ok(String::from_utf8_lossy(answer.body()).into_owned())
 }
 
@@ -124,19 +160,69 @@ async fn an_answer_that_does_not_come_is_a_failure_of_unknown_outcome() {
     assert!(matches!(failure, Failure::Broken(_)));
 }
 
+#[tokio::test]
+async fn what_was_sent_is_not_sent_again() {
+    let fake = Fake::answering(&[ONE, END, TWO]).await;
+    let direct = fake.direct(KEEP_IDLE);
+    assert_eq!(answer(&direct).await, "one");
+    assert!(matches!(ask(&direct).await, Err(Failure::Broken(_))));
+    assert_eq!(fake.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_found_its_connection_closed_is_given_back() {
+    let fake = Fake::answering(&[GONE]).await;
+    let direct = fake.direct(KEEP_IDLE);
+    let mut connection = direct.connect().await.ok().unwrap();
+    let request = || direct.addressed(outgoing()).ok().unwrap();
+    assert_eq!(connection.exchange(request()).await.ok().unwrap().body(), "gone");
+    fake.close().await;
+    tokio::task::yield_now().await;
+    let unanswered = connection.exchange(request()).await.err().unwrap();
+    assert!(matches!(unanswered.failure, Failure::Connect(_)), "nothing was sent");
+    assert_eq!(unanswered.unsent.unwrap().uri(), "/api/v1/decide");
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    let fake = Fake::answering(&[ENDLESS, ONE]).await;
+    let direct = fake.direct(KEEP_IDLE);
+    let failure = ask(&direct).await.err().unwrap();
+    assert!(matches!(failure, Failure::Broken(reason) if reason.contains("longer than")));
+    assert_eq!(answer(&direct).await, "one");
+}
+
+fn server() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 #[test]
 fn a_connection_is_not_used_in_another_runtime() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (server, one, other) = (
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(),
-        runtime(),
-        runtime(),
-    );
-    let fake = server.block_on(Fake::answering(&[ONE, TWO, ONE]));
+    let (server, one, other) = (server(), one_thread(), one_thread());
+    let fake = server.block_on(Fake::answering(&[ONE, TWO, ONE, TWO]));
     let direct = fake.direct(KEEP_IDLE);
     assert_eq!(one.block_on(answer(&direct)), "one");
     assert_eq!(other.block_on(answer(&direct)), "two");
     assert_eq!(one.block_on(answer(&direct)), "one");
+    assert_eq!(fake.connections(), 2);
+    // Those of a runtime that is gone are only dropped.
+    drop(one);
+    assert_eq!(one_thread().block_on(answer(&direct)), "two");
+    assert_eq!(fake.connections(), 3);
+}
+
+#[test]
+fn a_connection_that_was_closed_while_nobody_looked_is_replaced() {
+    let (server, client) = (server(), one_thread());
+    let fake = server.block_on(Fake::answering(&[GONE, ONE]));
+    let direct = fake.direct(KEEP_IDLE);
+    assert_eq!(client.block_on(answer(&direct)), "gone");
+    server.block_on(fake.close());
+    assert_eq!(client.block_on(answer(&direct)), "one");
     assert_eq!(fake.connections(), 2);
 }
 
