@@ -53,12 +53,12 @@ impl Engine {
         if is_new {
             // A start that fails halfway leaves nothing behind, whatever ends it.
             store.hold(true);
+            // Read before anything is written: a failure is another generation's.
+            let generation = store.standing().generation;
             let (applied, number) = seen::by(|| engine.apply(seed));
             applied?;
             store.hold(false);
-            store
-                .settled_now(number, store.standing().generation)
-                .map_err(|error| refused(&error))?;
+            store.settled_now(number, generation).map_err(|error| refused(&error))?;
         }
         Ok((engine, is_new))
     }

@@ -5,11 +5,11 @@ mod budgets;
 mod policy;
 mod retention;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use cycles_protocol::control::{BudgetPeriod, BudgetStatus, TenantStatus};
-use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit, scope};
+use cycles_protocol::{CommitOveragePolicy, JsonMap, Unit, limits, scope};
 use serde::{Deserialize, Serialize};
 
 pub use amount::SeedAmount;
@@ -204,7 +204,7 @@ impl Seed {
 
     /// The seed for an authority that only this process reaches: where it has no
     /// keys, each tenant gets one, called like the tenant, in the order of their
-    /// names. A server that others reach must not start so, since anybody can
+    /// names in lower case. A server that others reach must not start so, since anybody can
     /// guess these secrets.
     #[must_use]
     pub fn with_default_keys(mut self) -> Self {
@@ -212,8 +212,14 @@ impl Seed {
             let declared = self.tenants.iter().map(|tenant| tenant.tenant_id.as_str());
             let mentioned = self.budgets.iter().filter_map(|budget| scope::tenant(&budget.scope));
             // By name: the maps of most languages, and JSON's, have no order.
-            let tenants: BTreeSet<&str> = declared.chain(mentioned).collect();
-            self.keys = tenants.into_iter().map(SeedKey::default_of).collect();
+            let mentioned: BTreeSet<&str> = mentioned.collect();
+            // Case does not tell tenants apart; what is no name is refused where it stands.
+            let names = declared.chain(mentioned).filter(|name| limits::is_subject_value(name));
+            let mut tenants = BTreeMap::new();
+            for name in names {
+                tenants.entry(name.to_ascii_lowercase()).or_insert(name);
+            }
+            self.keys = tenants.into_values().map(SeedKey::default_of).collect();
         }
         self
     }

@@ -71,10 +71,13 @@ fn a_short_budget_that_is_none_names_its_scope_and_what_to_write() {
     for bad in ["5", "1.5", "true", "null", "5 euros", "-5 tokens", "$1.000000001", "[5]"] {
         refused(&budget(bad), &["line 2", "tenant:acme", "$5.00", "1000 TOKENS"]);
     }
-    refused(&budget("{unit: TOKENS}"), &["line 2", "amount"]);
-    refused(&budget("{unit: TOKENS, amount: -1}"), &["line 2", "-1"]);
+    refused(&budget("[]"), &["line 2", "tenant:acme", "$5.00"]);
+    refused(&budget("{}"), &["line 2", "unit", "tenant:acme"]);
+    refused(&budget("{unit: TOKENS}"), &["line 2", "amount", "tenant:acme"]);
+    refused(&budget("{unit: TOKENS, amount: -1}"), &["line 2", "-1", "tenant:acme"]);
     refused(&budget("{unit: TOKENS, amount: 1, spent: 1}"), &["line 2", "spent"]);
-    refused(&budget("{unit: EUROS, amount: 1}"), &["budgets[0]", "unit"]);
+    refused(&budget("{unit: EUROS, amount: 1}"), &["budgets[0]", "unit", "tenant:acme"]);
+    refused(&budget("{unit: TOKENS, amount: $1}"), &["budgets[0]", "dollars", "tenant:acme"]);
     refused("budgets: {acme: $5.00}", &["budgets[0]", "\"acme\"", "tenant:acme"]);
     refused("budgets: {tenant:acme: $5.00, tenant:acme: $6.00}", &["tenant:acme"]);
     refused("budgets: 5", &["budgets", "$5.00"]);
@@ -100,6 +103,25 @@ fn where_there_are_no_keys_each_tenant_can_have_one() {
         [given]
     );
     assert_eq!(keys("{}"), []);
+}
+
+#[test]
+fn keys_that_nobody_wrote_are_not_what_is_wrong() {
+    let load = |text: &str| {
+        let seed = Seed::from_yaml(text)?.with_default_keys();
+        Engine::with_seed(&seed, Arc::new(SystemClock::new()), Arc::new(SystemRandom))
+            .map(|_| seed.keys.into_iter().map(|key| key.name).collect::<Vec<_>>())
+    };
+    for scope in ["", "tenant:", "tenant:a b", "tenant:café", "TENANT:a", "tenant:a/"] {
+        let error = load(&format!("budgets: {{'{scope}': $5}}")).unwrap_err().to_string();
+        assert!(error.contains("budgets[0]") && error.contains(scope), "{error}");
+    }
+    for text in [
+        "budgets: {'tenant:acme/agent:x': $1, 'tenant:Acme': $5}",
+        "{tenants: [{tenant_id: Acme}], budgets: {tenant:acme: $1}}",
+    ] {
+        assert_eq!(load(text).unwrap(), ["Acme"], "case does not tell tenants apart: {text}");
+    }
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl Numbers {
         together: u32,
     ) -> Result<Self> {
         let keyed = keyed(connection)?;
-        let select = "SELECT tenant, key, number FROM reservation WHERE number > ?";
+        let select = "SELECT tenant, key, number FROM reservation WHERE number > ? \
+             ORDER BY number"; // the newest of a key wins, and the last is the last
         let mut select = connection.prepare(select)?;
         let made = select.query_map([keyed], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let made: Vec<_> = made.collect::<Result<_>>()?;

@@ -141,7 +141,10 @@ impl Engine {
     fn seed_budget(&self, budget: &SeedBudget) -> Result<(), String> {
         let unit = budget.unit;
         if unit == Unit::Unknown {
-            return Err("unit must be USD_MICROCENTS, TOKENS, CREDITS or RISK_POINTS".to_owned());
+            return Err(format!(
+                "unit must be USD_MICROCENTS, TOKENS, CREDITS or RISK_POINTS scope={:?}",
+                budget.scope
+            ));
         }
         let status = budget.status.unwrap_or(BudgetStatus::Active);
         if status == BudgetStatus::Unknown {
@@ -152,11 +155,12 @@ impl Engine {
         }
         let canonical = scope::canonical(&budget.scope).map_err(|error| text(&error))?;
         self.mentioned_by(&budget.scope)?;
-        let amount = |amount: &Option<SeedAmount>| {
-            amount.as_ref().map_or(Ok(0), |amount| amount.in_unit(unit))
+        let in_unit = |amount: &SeedAmount| {
+            amount.in_unit(unit).map_err(|why| format!("{why} scope={:?}", budget.scope))
         };
+        let amount = |amount: &Option<SeedAmount>| amount.as_ref().map_or(Ok(0), in_unit);
         let opening = Opening {
-            allocated: budget.allocated.in_unit(unit)?,
+            allocated: in_unit(&budget.allocated)?,
             spent: amount(&budget.spent)?,
             debt: amount(&budget.debt)?,
             overdraft_limit: amount(&budget.overdraft_limit)?,

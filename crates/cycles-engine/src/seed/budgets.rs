@@ -5,7 +5,7 @@ use std::fmt;
 use cycles_protocol::Amount;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::{SeedAmount, SeedBudget};
 
@@ -78,14 +78,18 @@ impl<'de> Visitor<'de> for Allocated<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let written = Written::deserialize(MapAccessDeserializer::new(map))?;
+        let written = Written::deserialize(MapAccessDeserializer::new(map))
+            .map_err(|error| A::Error::custom(format_args!("no amount ({error}) scope={:?}", self.scope)))?;
         self.budgets.push(SeedBudget::new(self.scope, written.unit, written.amount));
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Allocated { scope, budgets } = self;
-        while list.next_element_seed(Allocated { scope, budgets: &mut *budgets })?.is_some() {}
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        let Allocated { scope, budgets } = &mut self;
+        let mut length = 0;
+        while list.next_element_seed(Allocated { scope, budgets })?.is_some() {
+            length += 1;
+        }
+        if length == 0 { Err(A::Error::invalid_length(0, &self)) } else { Ok(()) }
     }
 }
