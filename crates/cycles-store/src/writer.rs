@@ -156,6 +156,15 @@ pub(crate) struct Writer {
     pub(crate) options: Options,
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A panic is a failure like any other: nobody waits in vain.
+        if std::thread::panicking() {
+            self.shared.failed();
+        }
+    }
+}
+
 impl Writer {
     /// Writes until the end, or until a failure that nothing but a restart ends.
     pub(crate) fn run(mut self) {

@@ -1,18 +1,18 @@
 //! A full disk: what was answered stays, nothing else is answered, and once there
 //! is space the server goes on by itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use cycles_engine::durable::DurableStore;
-use cycles_engine::{Engine, Seed};
+use cycles_engine::{Engine, OpenError, Seed};
 use cycles_protocol::control::BudgetRef;
 use cycles_protocol::{
     Amount, Authority, CommitRequest, Control, Error, ListReservationsParams, ReservationId,
     SystemClock, SystemRandom, Unit,
 };
-use cycles_store::{Options, SqliteStore, verify};
+use cycles_store::{Options, SqliteStore, Step, verify};
 
 use crate::fixture::{Client, SECRET, SEED, call, create, wait};
 
@@ -123,6 +123,49 @@ fn a_full_disk_is_only_read_and_then_goes_on() {
     commit(&client, &answered[0]).unwrap();
     assert_eq!(disk.amounts(), (held, 7));
     assert_eq!(verify(disk.directory.path()).unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_start_on_a_full_disk_is_refused() {
+    let tenants = (0..200).map(|n| format!("{{tenant_id: t{n}, name: {}}}, ", "x".repeat(200)));
+    let seed = Seed::from_yaml(&format!("tenants: [{}]", tenants.collect::<String>())).unwrap();
+    // Often, since whoever starts and the writer that fails race.
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().unwrap();
+        let pages = Some(Arc::new(AtomicU32::new(1)));
+        let options = Options { pages_max: pages, ..Options::default() };
+        let store = SqliteStore::with(directory.path(), options).unwrap();
+        let store: Arc<dyn DurableStore> = Arc::new(store);
+        let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+        let refusal = Engine::open(&store, &seed, clock, random).map(|_| ()).unwrap_err();
+        assert!(matches!(&refusal, OpenError::Store(_)), "{refusal}");
+    }
+}
+
+#[test]
+fn a_writer_that_panics_leaves_nobody_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let panics = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&panics);
+    let observer = move |step| {
+        assert!(step != Step::Writing || !now.load(Ordering::SeqCst), "a bug");
+    };
+    let options = Options { observer: Some(Arc::new(observer)), ..Options::default() };
+    let store: Arc<dyn DurableStore> =
+        Arc::new(SqliteStore::with(directory.path(), options).unwrap());
+    let (clock, random) = (Arc::new(SystemClock::new()), Arc::new(SystemRandom));
+    let seed = Seed::from_yaml(SEED).unwrap();
+    let (engine, _) = Engine::open(&store, &seed, clock, random).unwrap();
+    panics.store(true, Ordering::SeqCst);
+    let (told, answer) = mpsc::channel();
+    std::thread::spawn(move || {
+        let client = Client(engine.local(SECRET));
+        let refused = reserve(&client, "k").unwrap_err();
+        let page = wait(client.0.list_reservations(&call(), ListReservationsParams::default()));
+        _ = told.send((refused, page.is_ok()));
+    });
+    let (refused, is_read) = answer.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert_eq!((refused.status(), is_read), (Some(503), true), "{refused}");
 }
 
 /// Clients repeat what got 503 until it is answered, while the disk fills up again
