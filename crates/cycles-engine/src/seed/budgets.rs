@@ -78,8 +78,9 @@ impl<'de> Visitor<'de> for Allocated<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let written = Written::deserialize(MapAccessDeserializer::new(map))
-            .map_err(|error| A::Error::custom(format_args!("no amount ({error}) scope={:?}", self.scope)))?;
+        let written = Written::deserialize(MapAccessDeserializer::new(map)).map_err(|error| {
+            A::Error::custom(format_args!("no amount ({error}) scope={:?}", self.scope))
+        })?;
         self.budgets.push(SeedBudget::new(self.scope, written.unit, written.amount));
         Ok(())
     }

@@ -44,10 +44,11 @@ impl Outliving {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) {
-        if let Some(work) = &mut self.work
-            && work.as_mut().poll(context).is_ready()
+        // Taken out: work that panics is not polled again.
+        if let Some(mut work) = self.work.take()
+            && work.as_mut().poll(context).is_pending()
         {
-            self.work = None;
+            self.work = Some(work);
         }
     }
 }
@@ -57,5 +58,45 @@ impl Drop for Outliving {
         if let (Some(work), Some(runtime)) = (self.work.take(), &self.runtime) {
             runtime.spawn(work);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Poll, Waker};
+
+    use super::*;
+
+    /// Counts its polls, and is over with the third.
+    fn work(polls: &Arc<AtomicUsize>, panics: bool) -> Outliving {
+        let polls = Arc::clone(polls);
+        Outliving::new(Box::pin(poll_fn(move |context| {
+            let so_far = polls.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(!panics, "a bug");
+            context.waker().wake_by_ref();
+            if so_far < 3 { Poll::Pending } else { Poll::Ready(()) }
+        })))
+    }
+
+    async fn polls_after_the_caller_has_gone(panics: bool) -> usize {
+        let polls = Arc::default();
+        let mut work = work(&polls, panics);
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| work.poll(&mut context)));
+        assert_eq!(polled.is_err(), panics);
+        drop(work);
+        for _ in 0..9 {
+            tokio::task::yield_now().await;
+        }
+        polls.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn work_outlives_its_caller_unless_it_has_panicked() {
+        assert_eq!(polls_after_the_caller_has_gone(false).await, 3);
+        assert_eq!(polls_after_the_caller_has_gone(true).await, 1);
     }
 }
