@@ -3,7 +3,7 @@
 //!
 //! [`identity`] names directories and files, [`record`] is what stands in a
 //! file, [`directory`] and [`quarantine`] keep the files, [`segment`] makes many
-//! records durable at once, and [`writer`] is the thread that does the [`jobs`].
+//! records durable at once, and [`writer`] does the [`jobs`], on a [`thread`].
 
 mod directory;
 mod health;
@@ -13,8 +13,11 @@ mod jobs;
 mod note;
 mod quarantine;
 mod record;
+#[cfg(test)]
+mod samples;
 mod segment;
 mod storage;
+mod thread;
 mod writer;
 
 use std::collections::HashSet;
@@ -30,7 +33,8 @@ use crate::config::CyclesConfig;
 use crate::notifications::Notifications;
 use directory::Directory;
 use health::Health;
-use jobs::{Job, Jobs, Named, Written};
+use jobs::{Job, Named, Written};
+use thread::Thread;
 use writer::Writer;
 
 pub use health::JournalStats;
@@ -72,16 +76,16 @@ pub(crate) struct Journal {
     nonce: u64,
     health: Arc<Health>,
     /// Tagged with the process that started it: a forked child has no thread.
-    writer: Mutex<Option<(u32, Arc<Jobs>)>>,
+    thread: Mutex<Option<(u32, Arc<Thread>)>>,
     /// Names of the records that are being settled by this client.
-    claims: Mutex<HashSet<String>>,
+    claims: Mutex<HashSet<Arc<str>>>,
 }
 
 /// A record that nobody else in this client settles meanwhile.
 #[derive(Debug)]
 pub(crate) struct Claim {
     journal: Arc<Journal>,
-    name: String,
+    name: Arc<str>,
 }
 
 impl Drop for Claim {
@@ -92,10 +96,10 @@ impl Drop for Claim {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        if let Some((owner, jobs)) = self.writer.get_mut()
+        if let Some((owner, thread)) = self.thread.get_mut()
             && *owner == cycles_protocol::process::id()
         {
-            jobs.close();
+            thread.close();
         }
     }
 }
@@ -120,7 +124,7 @@ impl Journal {
                 clock: Arc::clone(clock),
                 nonce: u64::from_le_bytes(nonce),
                 health: Arc::new(Health::new(notifications)),
-                writer: Mutex::default(),
+                thread: Mutex::default(),
                 claims: Mutex::default(),
             })
         })
@@ -153,17 +157,16 @@ impl Journal {
 
     /// The record is resolved; done in the background.
     pub(crate) fn remove(&self, record: &Record) {
-        let name = record.file_name();
-        self.health.resolved(name);
-        if let Ok(writer) = self.writer() {
-            writer.push(Job::Remove(name.to_owned()));
+        self.health.resolved(record.file_name());
+        if let Ok(thread) = self.thread() {
+            thread.give(Job::Remove(record.shared_name()));
         }
     }
 
     /// Notes that work which was allowed unseen runs, as far as there is room.
     pub(crate) async fn note(&self, id: &ReservationId, request: &ReservationCreateRequest) {
-        let bytes = note::text(id, request, self.clock.now_ms()).into();
-        let named = Named { name: note::name(id), bytes };
+        let bytes = Arc::new(note::text(id, request, self.clock.now_ms()));
+        let named = Named { name: note::name(id).into(), bytes };
         let noted = self.ask(|answer| Job::Note(named, answer)).await;
         if let Ok(Err(reason)) | Err(reason) = noted {
             tracing::warn!(reservation_id = %id, reason, "unseen work is not noted on disk");
@@ -172,8 +175,8 @@ impl Journal {
 
     /// The work has ended, and its cost is written down.
     pub(crate) fn erase_note(&self, id: &ReservationId) {
-        if let Ok(writer) = self.writer() {
-            writer.push(Job::Remove(note::name(id)));
+        if let Ok(thread) = self.thread() {
+            thread.give(Job::Remove(note::name(id).into()));
         }
     }
 
@@ -202,7 +205,7 @@ impl Journal {
     }
 
     fn is_started(&self) -> bool {
-        self.writer
+        self.thread
             .lock()
             .as_ref()
             .is_some_and(|(owner, _)| *owner == cycles_protocol::process::id())
@@ -215,9 +218,9 @@ impl Journal {
             return;
         }
         // Started with the former key, it knows where to move from.
-        if let (Ok(writer), Ok(root)) = (self.writer(), self.root()) {
+        if let (Ok(thread), Ok(root)) = (self.thread(), self.root()) {
             let (base_url, api_key) = (self.base_url.clone(), api_key.to_owned());
-            writer.push(Job::Move { root, base_url, api_key });
+            thread.give(Job::Move { root, base_url, api_key });
         }
         api_key.clone_into(&mut self.api_key.lock());
     }
@@ -238,38 +241,38 @@ impl Journal {
     }
 
     /// The right to settle a record, unless somebody has it.
-    pub(crate) fn claim(self: &Arc<Self>, name: String) -> Option<Claim> {
-        let fresh = self.claims.lock().insert(name.clone());
+    pub(crate) fn claim(self: &Arc<Self>, name: Arc<str>) -> Option<Claim> {
+        let fresh = self.claims.lock().insert(Arc::clone(&name));
         fresh.then(|| Claim { journal: Arc::clone(self), name })
     }
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, String> {
         let (answer, answered) = oneshot::channel();
-        self.writer()?.push(job(answer));
+        self.thread()?.give(job(answer));
         answered.await.map_err(|_| "the journal's thread has ended".to_owned())
     }
 
-    fn writer(&self) -> Result<Arc<Jobs>, String> {
+    fn thread(&self) -> Result<Arc<Thread>, String> {
         let pid = cycles_protocol::process::id();
-        let mut slot = self.writer.lock();
+        let mut slot = self.thread.lock();
         match &*slot {
-            Some((owner, jobs)) if *owner == pid => Ok(Arc::clone(jobs)),
+            Some((owner, thread)) if *owner == pid => Ok(Arc::clone(thread)),
             _ => {
-                let jobs = self.start()?;
+                let thread = self.start()?;
                 // A parent's queue is leaked: its thread is not here.
-                std::mem::forget(slot.replace((pid, Arc::clone(&jobs))));
-                Ok(jobs)
+                std::mem::forget(slot.replace((pid, Arc::clone(&thread))));
+                Ok(thread)
             }
         }
     }
 
-    fn start(&self) -> Result<Arc<Jobs>, String> {
+    fn start(&self) -> Result<Arc<Thread>, String> {
         let root = self.root()?;
         let (config, clock) = (self.config.clone(), Arc::clone(&self.clock));
         let (health, nonce, sync) = (Arc::clone(&self.health), self.nonce, self.sync);
         let api_key = self.api_key.lock().clone();
-        let jobs = Arc::new(Jobs::default());
-        let queue = Arc::clone(&jobs);
+        let thread = Arc::new(Thread::default());
+        let started = Arc::clone(&thread);
         let work = move || {
             let CyclesConfig { base_url, tenant, .. } = &config;
             let path =
@@ -279,13 +282,13 @@ impl Journal {
                 (normalised != *base_url).then(|| path(base_url)).into_iter().collect();
             let disk = Box::new(storage::Disk);
             let directory = Directory::new(disk, path(&normalised), sync, nonce);
-            Writer::new(directory, other, clock, health).run(&queue);
+            started.run(Writer::new(directory, other, clock, health));
         };
         std::thread::Builder::new()
             .name("cycles-journal".to_owned())
             .spawn(work)
             .map_err(|error| format!("the journal's thread cannot be started reason={error}"))?;
-        Ok(jobs)
+        Ok(thread)
     }
 
     fn root(&self) -> Result<PathBuf, String> {
@@ -299,5 +302,5 @@ impl Journal {
 }
 
 fn named(record: &Record) -> Result<Named, String> {
-    Ok(Named { name: record.file_name().to_owned(), bytes: record.write()?.into() })
+    Ok(Named { name: record.shared_name(), bytes: Arc::new(record.write()?) })
 }

@@ -118,7 +118,7 @@ pub(crate) async fn pass(client: &CyclesClient) {
 async fn replay(client: &CyclesClient, journal: &Arc<Journal>, name: String) -> bool {
     // A flush waits for it, whoever started it.
     let _in_flight = client.pending().begin();
-    let Some(claim) = journal.claim(name.clone()) else { return true };
+    let Some(claim) = journal.claim(name.as_str().into()) else { return true };
     let Some(record) = journal.load(name).await else { return true };
     let mut spend = Spend::found(client, Arc::clone(journal), record, claim);
     let id = spend.id().clone();

@@ -402,8 +402,7 @@ async fn put(spends: Vec<&mut Spend>) -> bool {
         .into_iter()
         .filter_map(|spend| spend.record(journal.base_url()).map(|record| (spend, record)))
         .unzip();
-    let claims: Vec<_> =
-        records.iter().map(|record| journal.claim(record.file_name().to_owned())).collect();
+    let claims: Vec<_> = records.iter().map(|record| journal.claim(record.shared_name())).collect();
     let on_disk = journal.put(&records).await.is_ok();
     for ((spend, record), claim) in spends.into_iter().zip(records).zip(claims) {
         let journal = Arc::clone(&journal);

@@ -1,6 +1,7 @@
 //! What can be seen of a journal from outside.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -46,7 +47,7 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Seen {
     /// When each unresolved record was written, by file name.
-    unresolved: HashMap<String, i64>,
+    unresolved: HashMap<Arc<str>, i64>,
     quarantined: usize,
     lost: usize,
     degraded: Option<String>,
@@ -79,7 +80,7 @@ impl Health {
         self.seen.lock().unresolved.contains_key(name)
     }
 
-    pub(crate) fn unresolved(&self, name: String, recorded_at_ms: i64) {
+    pub(crate) fn unresolved(&self, name: Arc<str>, recorded_at_ms: i64) {
         self.change(|seen| {
             seen.unresolved.entry(name).or_insert(recorded_at_ms);
         });
@@ -108,10 +109,13 @@ impl Health {
     /// What stands in files now; the rest is known only if `live`.
     pub(crate) fn listed(&self, names: &[String], now_ms: i64, live: impl Fn(&str) -> bool) {
         self.change(|seen| {
-            seen.unresolved.retain(|name, _| live(name) || names.binary_search(name).is_ok());
+            seen.unresolved.retain(|name, _| {
+                let is_listed = names.binary_search_by(|listed| listed.as_str().cmp(name)).is_ok();
+                live(name) || is_listed
+            });
             for name in names {
                 // Its age is known once it is read.
-                seen.unresolved.entry(name.clone()).or_insert(now_ms);
+                seen.unresolved.entry(name.as_str().into()).or_insert(now_ms);
             }
         });
     }

@@ -114,7 +114,7 @@ impl Writer {
             Loaded::Record(record) => {
                 let recorded = record.recorded_at_ms.unwrap_or_else(|| self.clock.now_ms());
                 self.health.resolved(name);
-                self.health.unresolved(record.file_name().to_owned(), recorded);
+                self.health.unresolved(record.shared_name(), recorded);
                 return Some(*record);
             }
             Loaded::Gone => self.health.resolved(name),
@@ -134,21 +134,15 @@ mod tests {
     use std::sync::Arc;
 
     use cycles_protocol::{Action, Amount, ReservationCreateRequest, ReservationId};
-    use cycles_testkit::ManualClock;
     use tokio::sync::oneshot;
 
     use super::super::JournalSync;
-    use super::super::directory::Directory;
-    use super::super::health::Health;
     use super::super::jobs::{Job, Named};
-    use super::super::storage::Disk;
+    use super::super::samples::{self, record};
     use super::*;
 
     fn writer(root: &Path, principal: &str, nonce: u64) -> Writer {
-        let path = root.join(principal);
-        let directory = Directory::new(Box::new(Disk), path, JournalSync::Process, nonce);
-        let clock = Arc::new(ManualClock::default());
-        Writer::new(directory, Vec::new(), clock, Arc::new(Health::default()))
+        samples::writer(&root.join(principal), nonce, JournalSync::Process)
     }
 
     fn note(id: &str) -> Named {
@@ -157,15 +151,8 @@ mod tests {
             .estimate(Amount::tokens(5))
             .build();
         let id = ReservationId::new(id);
-        let bytes = note::text(&id, &request, 1_000).into();
-        Named { name: note::name(&id), bytes }
-    }
-
-    fn record(id: &str) -> Named {
-        let body = serde_json::json!({"idempotency_key": "k"});
-        let body = serde_json::value::to_raw_value(&body).unwrap();
-        let record = Record::commit(ReservationId::new(id), "http://h", body.clone(), body, 1_000);
-        Named { name: record.file_name().to_owned(), bytes: record.write().unwrap().into() }
+        let bytes = Arc::new(note::text(&id, &request, 1_000));
+        Named { name: note::name(&id).into(), bytes }
     }
 
     fn put(writer: &mut Writer, named: Named) -> bool {
@@ -193,15 +180,13 @@ mod tests {
         }
         // One came to its end and was written down; its removal did not get there.
         assert!(put(&mut killed, record("offline-ended")));
-        killed.batch(vec![Job::Remove("offline-booked.running".to_owned())]);
+        killed.batch(vec![Job::Remove("offline-booked.running".into())]);
         drop(killed);
 
         let mut heir = writer(root.path(), "p", 2);
-        assert_eq!(heir.list(), [record("offline-ended").name]);
-        assert_eq!(
-            files(root.path(), "p"),
-            ["offline-running.lost".to_owned(), record("offline-ended").name]
-        );
+        let booked = record("offline-ended").name.to_string();
+        assert_eq!(heir.list(), [&*booked]);
+        assert_eq!(files(root.path(), "p"), ["offline-running.lost", &*booked]);
         let lost = fs::read_to_string(root.path().join("p/offline-running.lost")).unwrap();
         assert!(lost.contains("\"estimate\":{\"amount\":5"), "{lost}");
         assert_eq!(heir.health.stats(0).lost, 1);
@@ -221,7 +206,7 @@ mod tests {
         let stats = writer.health.stats(0);
         assert_eq!((stats.depth, stats.degraded), (1, None));
         writer.close_segment();
-        assert_eq!(files(root.path(), "p"), [record("offline-1").name]);
+        assert_eq!(files(root.path(), "p"), [&*record("offline-1").name]);
         assert!(!put(&mut writer, note("offline-late")), "there is no segment any more");
     }
 
@@ -234,7 +219,7 @@ mod tests {
         let mut alive = writer(root.path(), "old", 2);
         assert!(put(&mut alive, record("r2")));
         alive.move_to(root.path().join("new"));
-        let mut expected = [record("r1").name, record("r2").name];
+        let mut expected = ["r1", "r2"].map(|id| record(id).name.to_string());
         expected.sort();
         assert_eq!(files(root.path(), "new"), expected);
         assert!(files(root.path(), "old").is_empty());

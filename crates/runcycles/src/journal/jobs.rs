@@ -16,8 +16,8 @@ pub(crate) type Written = Result<(), String>;
 /// A record's file name, and what stands in the file.
 #[derive(Debug)]
 pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) name: Arc<str>,
+    pub(crate) bytes: Arc<Vec<u8>>,
 }
 
 /// One thing to do.
@@ -28,7 +28,7 @@ pub(crate) enum Job {
     /// Write a record's own file.
     Keep(Named, oneshot::Sender<Written>),
     /// The record is resolved.
-    Remove(String),
+    Remove(Arc<str>),
     /// The names of all records, those that a crash left in segments included.
     List(oneshot::Sender<Vec<String>>),
     /// One record, unless it is gone or can never be replayed.
@@ -62,6 +62,8 @@ pub(crate) struct Jobs {
 struct Queue {
     waiting: VecDeque<Job>,
     is_urgent: bool,
+    /// Something was written by somebody else, and the thread has to look after it.
+    is_to_look: bool,
     thread: Thread,
     is_closed: bool,
 }
@@ -103,6 +105,19 @@ impl Jobs {
         }
     }
 
+    /// The removals that wait, if nothing else does and each `may` be taken.
+    pub(crate) fn take_removals(&self, may: impl Fn(&str) -> bool) -> Option<Vec<Job>> {
+        let mut queue = self.queue.lock();
+        let all = queue.waiting.iter().all(|job| matches!(job, Job::Remove(name) if may(name)));
+        all.then(|| queue.waiting.drain(..).collect())
+    }
+
+    /// Has the thread look from time to time, if it sleeps.
+    pub(crate) fn look(&self) {
+        self.queue.lock().is_to_look = true;
+        self.changed.notify_one();
+    }
+
     /// What is queued is still done.
     pub(crate) fn close(&self) {
         self.queue.lock().is_closed = true;
@@ -117,7 +132,7 @@ impl Jobs {
             match patience {
                 Some(patience) if self.changed.wait_for(&mut queue, patience).timed_out() => break,
                 Some(_) => {}
-                None if !queue.waiting.is_empty() => break,
+                None if !queue.waiting.is_empty() || queue.is_to_look => break,
                 None => {
                     queue.thread = Thread::Sleeps;
                     self.changed.wait(&mut queue);
@@ -130,6 +145,7 @@ impl Jobs {
             self.changed.wait_for(&mut queue, gather);
             queue.thread = Thread::Awake;
         }
+        queue.is_to_look = false;
         let count = queue.waiting.len().min(most);
         let batch: Vec<_> = queue.waiting.drain(..count).collect();
         queue.is_urgent = queue.waiting.iter().any(Job::is_urgent);
@@ -152,7 +168,7 @@ mod tests {
     }
 
     fn removal() -> Job {
-        Job::Remove("a.json".to_owned())
+        Job::Remove("a.json".into())
     }
 
     fn finish() -> Job {

@@ -1,5 +1,7 @@
 //! One unresolved settlement, as all SDKs write it.
 
+use std::sync::Arc;
+
 use cycles_protocol::ReservationId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -44,7 +46,7 @@ pub(crate) struct Record {
     pub(crate) not_before_ms: Option<i64>,
     /// The standard one.
     #[serde(skip)]
-    file_name: String,
+    file_name: Arc<str>,
 }
 
 /// Every body has one; what makes repeats safe.
@@ -64,7 +66,7 @@ impl Record {
     ) -> Self {
         Self {
             version: VERSION,
-            file_name: identity::file_name(reservation_id.as_str()),
+            file_name: identity::file_name(reservation_id.as_str()).into(),
             reservation_id,
             base_url: Some(base_url.to_owned()),
             mode: Mode::Commit,
@@ -97,12 +99,17 @@ impl Record {
         if record.body().is_none() {
             return Err("the body that the mode needs is missing".to_owned());
         }
-        record.file_name = identity::file_name(record.reservation_id.as_str());
+        record.file_name = identity::file_name(record.reservation_id.as_str()).into();
         Ok(record)
     }
 
     pub(crate) fn write(&self) -> Result<Vec<u8>, String> {
-        serde_json::to_vec(self).map_err(|error| error.to_string())
+        // All but the bodies is short.
+        let bodies = [&self.commit_body, &self.event_fallback_body].into_iter().flatten();
+        let length = bodies.map(|body| body.get().len()).sum::<usize>() + 512;
+        let mut bytes = Vec::with_capacity(length);
+        serde_json::to_writer(&mut bytes, self).map_err(|error| error.to_string())?;
+        Ok(bytes)
     }
 
     /// What is to be sent in the present mode.
@@ -116,6 +123,11 @@ impl Record {
     /// The standard name.
     pub(crate) fn file_name(&self) -> &str {
         &self.file_name
+    }
+
+    /// As [`file_name`](Self::file_name), for whoever keeps it.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.file_name)
     }
 }
 

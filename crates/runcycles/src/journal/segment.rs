@@ -17,6 +17,8 @@ use super::JournalSync;
 
 /// Bytes of each half: some hundred records.
 pub(crate) const HALF: usize = 512 << 10;
+/// What is left free by those who do not want to begin the other half.
+const ROOM_FOR_REMOVALS: usize = 16 << 10;
 const LENGTH: usize = 4;
 const NUMBER: usize = 8;
 const CHECKSUM: usize = 8;
@@ -31,6 +33,17 @@ pub(crate) enum Op<'a> {
     Put(&'a str, &'a [u8]),
     /// It is resolved, or stands in its own file.
     Remove(&'a str),
+}
+
+impl Op<'_> {
+    /// Bytes of its frame.
+    fn length(&self) -> usize {
+        let body = match self {
+            Op::Put(name, record) => 1 + name.len() + 1 + record.len(),
+            Op::Remove(name) => 1 + name.len(),
+        };
+        HEADER + body
+    }
 }
 
 /// A process's segment. Nobody else reads it while its lock is held.
@@ -51,6 +64,12 @@ impl Segment {
         file.write_all(&vec![0; 2 * HALF])?;
         file.sync_all()?;
         Ok(Self { file, path, half: 0, at: 0, number: 1 })
+    }
+
+    /// Whether `ops`, and as much again as a batch removes, fit the half that is being
+    /// written.
+    pub(crate) fn has_room_for<'a>(&self, ops: impl Iterator<Item = Op<'a>>) -> bool {
+        self.at + ops.map(|op| op.length()).sum::<usize>() + ROOM_FOR_REMOVALS <= HALF
     }
 
     /// Appends `ops`; where the half is full, what `live` says is unresolved
@@ -83,7 +102,7 @@ impl Segment {
 }
 
 fn frames(first: u64, ops: &[Op<'_>]) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ops.iter().map(Op::length).sum());
     for (number, op) in (first..).zip(ops) {
         let body: [&[u8]; 4] = match op {
             Op::Put(name, record) => [b"+", name.as_bytes(), b"\n", record],

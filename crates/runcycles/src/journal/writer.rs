@@ -1,5 +1,5 @@
-//! The thread that does the journal's I/O. Whoever waits for a record to be
-//! written waits for the batch that it is in.
+//! What the journal's thread does: records are written, changed and removed, a
+//! batch at a time.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,26 +12,9 @@ use tokio::sync::oneshot;
 
 use super::directory::{self, Directory};
 use super::health::Health;
-use super::jobs::{Job, Jobs, Named, Next, Written};
-use super::note;
+use super::jobs::{Job, Named, Written};
 use super::segment::{self, Op, Segment};
-
-/// Records written at once.
-const MAX_BATCH: usize = 512;
-/// How long a record may stand in the segment only (decision "Journal": one
-/// second), less the longest pause between looks.
-const PROMOTE_AFTER: Duration = Duration::from_millis(700);
-/// Pauses between looks while the segment holds something: the first after a new
-/// record, doubled up to the longest. A removal waits for the next look, unless
-/// there is something to write before.
-const FIRST_LOOK: Duration = Duration::from_millis(4);
-const LONGEST_LOOK: Duration = Duration::from_millis(256);
-
-/// Where this many records are being settled, new ones are written together with
-/// those of the next moment: a wake-up, a write and a sync for each would take the
-/// processor from those who settle. Fewer are written at once.
-const MANY: usize = 8;
-const GATHER: Duration = Duration::from_micros(200);
+use super::{JournalSync, note};
 
 /// New records of one spend, and who waits for them.
 #[derive(Debug)]
@@ -52,7 +35,7 @@ pub(super) enum Front {
 /// A record that stands in the segment only.
 #[derive(Debug)]
 pub(super) struct Live {
-    pub(super) bytes: Arc<[u8]>,
+    pub(super) bytes: Arc<Vec<u8>>,
     pub(super) since: Duration,
 }
 
@@ -66,7 +49,7 @@ pub(crate) struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) health: Arc<Health>,
     pub(super) front: Front,
-    pub(super) live: HashMap<String, Live>,
+    pub(super) live: HashMap<Arc<str>, Live>,
 }
 
 impl Writer {
@@ -80,31 +63,27 @@ impl Writer {
         Self { directory, former, clock, health, front, live }
     }
 
-    /// Works until the last client is gone.
-    pub(crate) fn run(mut self, jobs: &Jobs) {
-        let mut pause = FIRST_LOOK;
-        loop {
-            let patience = (!self.live.is_empty()).then_some(pause);
-            let gather = if self.live.len() < MANY { Duration::ZERO } else { GATHER };
-            match jobs.next(MAX_BATCH, patience, gather) {
-                Next::Batch(batch) => {
-                    self.batch(batch);
-                    pause = FIRST_LOOK;
-                }
-                Next::Nothing => pause = (2 * pause).min(LONGEST_LOOK),
-                Next::Closed => return self.close_segment(),
-            }
-            self.promote_those_older_than(PROMOTE_AFTER);
-        }
+    /// Whether to put `records` takes no more than to copy them: nothing is synced, and
+    /// the segment is there and has room.
+    pub(crate) fn only_copies(&self, records: &[Named]) -> bool {
+        let Front::Segment(segment) = &self.front else { return false };
+        let ops = records.iter().map(|record| Op::Put(&record.name, &record.bytes));
+        self.directory.sync == JournalSync::Process && segment.has_room_for(ops)
     }
 
-    /// Runs of one kind are done together, in the order they were asked for.
+    /// New records and removals are done together, in the order they were asked for
+    /// where they are of one name.
     pub(super) fn batch(&mut self, jobs: Vec<Job>) {
         let mut new = Vec::new();
         let mut removed = Vec::new();
         for job in jobs {
             match job {
-                Job::Put(records, answer) => new.push(Group { records, answer }),
+                Job::Put(records, answer) => {
+                    if records.iter().any(|record| removed.contains(&record.name)) {
+                        self.write(std::mem::take(&mut new), std::mem::take(&mut removed));
+                    }
+                    new.push(Group { records, answer });
+                }
                 Job::Remove(name) => removed.push(name),
                 other => {
                     self.write(std::mem::take(&mut new), std::mem::take(&mut removed));
@@ -145,7 +124,7 @@ impl Writer {
     }
 
     /// One write, and one sync if there is anything new.
-    fn write(&mut self, new: Vec<Group>, removed: Vec<String>) {
+    fn write(&mut self, new: Vec<Group>, removed: Vec<Arc<str>>) {
         if new.is_empty() && removed.is_empty() {
             return;
         }
@@ -157,7 +136,7 @@ impl Writer {
                 let written = match &fits {
                     Ok(true) => {
                         let live = Live { bytes: Arc::clone(&record.bytes), since };
-                        self.live.insert(record.name.clone(), live);
+                        self.live.insert(Arc::clone(&record.name), live);
                         Ok(())
                     }
                     _ => self.write_file(&record),
@@ -175,16 +154,16 @@ impl Writer {
             if self.live.remove(&name).is_none()
                 && let Err(error) = self.directory.remove(&name)
             {
-                tracing::warn!(%error, file = name, "settled record cannot be removed");
+                tracing::warn!(%error, file = &*name, "settled record cannot be removed");
                 self.health.unresolved(name, self.clock.now_ms());
             }
         }
     }
 
     /// Whether everything is in the segment now.
-    pub(super) fn append(&mut self, new: &[&Named], removed: &[String]) -> io::Result<bool> {
+    pub(super) fn append(&mut self, new: &[&Named], removed: &[Arc<str>]) -> io::Result<bool> {
         let puts = new.iter().map(|record| Op::Put(&record.name, &record.bytes));
-        let in_segment = removed.iter().filter(|name| self.live.contains_key(*name));
+        let in_segment = removed.iter().filter(|name| self.live.contains_key(&***name));
         let ops: Vec<_> = puts.chain(in_segment.map(|name| Op::Remove(name))).collect();
         if ops.is_empty() {
             return Ok(true);
@@ -228,7 +207,7 @@ impl Writer {
         let written = self.write_file(record);
         self.health.report(&written);
         if written.is_ok() {
-            self.health.unresolved(record.name.clone(), self.clock.now_ms());
+            self.health.unresolved(Arc::clone(&record.name), self.clock.now_ms());
             self.forget(&record.name);
         }
         written
@@ -259,14 +238,14 @@ impl Writer {
     }
 
     /// Gives records their own files, where every SDK finds them.
-    fn promote_those_older_than(&mut self, age: Duration) {
+    pub(super) fn promote_those_older_than(&mut self, age: Duration) {
         let now = self.clock.monotonic();
         let due: Vec<_> = self
             .live
             .iter()
             .filter(|(name, _)| !note::is_note(name))
             .filter(|(_, live)| now.saturating_sub(live.since) >= age)
-            .map(|(name, live)| Named { name: name.clone(), bytes: Arc::clone(&live.bytes) })
+            .map(|(name, live)| Named { name: Arc::clone(name), bytes: Arc::clone(&live.bytes) })
             .collect();
         for record in due {
             let written = self.write_file(&record);
