@@ -157,5 +157,7 @@ fn a_journal_that_does_not_work_is_told_once() {
         }
         let told = client.notifications().take();
         assert!(matches!(&told[..], [Notification::JournalDegraded { .. }]), "{told:?}");
+        assert_eq!(client.flush_pending_commits().await, 0);
+        assert_eq!(client.journal_stats().unwrap().depth, 0, "all is booked");
     });
 }

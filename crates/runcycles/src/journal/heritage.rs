@@ -195,6 +195,17 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_is_written_again_outlives_its_removal() {
+        let root = tempfile::tempdir().unwrap();
+        let mut killed = writer(root.path(), "p", 1);
+        assert!(put(&mut killed, record("r1")));
+        let again = Job::Put(vec![record("r1")], oneshot::channel().0);
+        killed.batch(vec![Job::Remove(record("r1").name), again]);
+        drop(killed);
+        assert_eq!(writer(root.path(), "p", 2).list(), [record("r1").name.to_string()]);
+    }
+
+    #[test]
     fn a_note_is_no_record_and_leaves_room_for_them() {
         let root = tempfile::tempdir().unwrap();
         let mut writer = writer(root.path(), "p", 1);

@@ -65,7 +65,20 @@ struct Queue {
     /// Something was written by somebody else, and the thread has to look after it.
     is_to_look: bool,
     thread: Thread,
-    is_closed: bool,
+    /// What was taken last is being done.
+    is_working: bool,
+    end: End,
+}
+
+/// Whether more may be asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+enum End {
+    #[default]
+    Open,
+    /// Nothing comes any more; what is queued is still done.
+    Closed,
+    /// Nothing is done any more.
+    Ended,
 }
 
 /// What the journal's thread is doing, for whoever may have to wake it.
@@ -91,8 +104,12 @@ pub(crate) enum Next {
 }
 
 impl Jobs {
+    /// Dropped, and with it what it answers to, where the thread has ended.
     pub(crate) fn push(&self, job: Job) {
         let mut queue = self.queue.lock();
+        if queue.end == End::Ended {
+            return;
+        }
         queue.is_urgent |= job.is_urgent();
         queue.waiting.push_back(job);
         let wakes = match queue.thread {
@@ -105,11 +122,17 @@ impl Jobs {
         }
     }
 
-    /// The removals that wait, if nothing else does and each `may` be taken.
+    /// The removals that wait, if nothing else does nor is being done, and each `may`
+    /// be taken.
     pub(crate) fn take_removals(&self, may: impl Fn(&str) -> bool) -> Option<Vec<Job>> {
         let mut queue = self.queue.lock();
         let all = queue.waiting.iter().all(|job| matches!(job, Job::Remove(name) if may(name)));
-        all.then(|| queue.waiting.drain(..).collect())
+        (all && !queue.is_working).then(|| queue.waiting.drain(..).collect())
+    }
+
+    /// What was taken last is done: others may take removals again.
+    pub(crate) fn done(&self) {
+        self.queue.lock().is_working = false;
     }
 
     /// Has the thread look from time to time, if it sleeps.
@@ -118,9 +141,18 @@ impl Jobs {
         self.changed.notify_one();
     }
 
+    /// Nothing is done any more, and whoever waits is told so: the thread has ended.
+    pub(crate) fn end(&self) {
+        let mut queue = self.queue.lock();
+        queue.end = End::Ended;
+        let never_done = std::mem::take(&mut queue.waiting);
+        drop(queue);
+        drop(never_done);
+    }
+
     /// What is queued is still done.
     pub(crate) fn close(&self) {
-        self.queue.lock().is_closed = true;
+        self.queue.lock().end = End::Closed;
         self.changed.notify_one();
     }
 
@@ -128,7 +160,7 @@ impl Jobs {
     /// `patience`, where that has an end.
     pub(crate) fn next(&self, most: usize, patience: Option<Duration>, gather: Duration) -> Next {
         let mut queue = self.queue.lock();
-        while !queue.is_urgent && !queue.is_closed {
+        while !queue.is_urgent && queue.end == End::Open {
             match patience {
                 Some(patience) if self.changed.wait_for(&mut queue, patience).timed_out() => break,
                 Some(_) => {}
@@ -140,7 +172,7 @@ impl Jobs {
                 }
             }
         }
-        if queue.waiting.len() < most && !gather.is_zero() && !queue.is_closed {
+        if queue.waiting.len() < most && !gather.is_zero() && queue.end == End::Open {
             queue.thread = Thread::Gathers;
             self.changed.wait_for(&mut queue, gather);
             queue.thread = Thread::Awake;
@@ -149,7 +181,8 @@ impl Jobs {
         let count = queue.waiting.len().min(most);
         let batch: Vec<_> = queue.waiting.drain(..count).collect();
         queue.is_urgent = queue.waiting.iter().any(Job::is_urgent);
-        match (batch.is_empty(), queue.is_closed) {
+        queue.is_working = !batch.is_empty();
+        match (batch.is_empty(), queue.end != End::Open) {
             (false, _) => Next::Batch(batch),
             (true, false) => Next::Nothing,
             (true, true) => Next::Closed,

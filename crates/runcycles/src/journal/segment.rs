@@ -1,5 +1,5 @@
 //! The group-synced segment: what a process journals first, many records to a
-//! write, before their own files are due (`docs/adr/0004`).
+//! write, before their own files are due (`docs/adr/0005`).
 //!
 //! The file has two halves that are written in turn, so that space is reused
 //! and a sync never has to change the file's size. A frame is a length, a

@@ -37,6 +37,7 @@ pub(super) struct Thread {
 impl Thread {
     /// Works until the last client is gone.
     pub(super) fn run(&self, writer: Writer) {
+        let _ending = Ending(self);
         *self.writer.lock() = Some(writer);
         let mut pause = FIRST_LOOK;
         loop {
@@ -56,6 +57,7 @@ impl Thread {
                 Next::Closed => return writer.close_segment(),
             }
             writer.promote_those_older_than(PROMOTE_AFTER);
+            self.jobs.done();
         }
     }
 
@@ -89,6 +91,16 @@ impl Thread {
             self.jobs.look();
         }
         None
+    }
+}
+
+/// With the thread ends what it holds: nobody waits in vain for one that panicked.
+struct Ending<'a>(&'a Thread);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        *self.0.writer.lock() = None;
+        self.0.jobs.end();
     }
 }
 
@@ -181,6 +193,7 @@ mod tests {
         let waiting = thread.jobs.next(MAX_BATCH, None, Duration::ZERO);
         let Next::Batch(waiting) = waiting else { panic!("nothing waits") };
         thread.writer.lock().as_mut().unwrap().batch(waiting);
+        thread.jobs.done();
         assert!(again.blocking_recv().unwrap().is_ok());
         assert_eq!(live(&thread), names(&["first"]));
         assert!(!root.path().join(&*record("first").name).exists());
@@ -188,6 +201,37 @@ mod tests {
         thread.give(Job::Remove(record("first").name));
         assert_eq!(give(&thread, record("first")).try_recv(), Ok(Ok(())), "nor is it one's own");
         assert_eq!(live(&thread), names(&["first"]));
+    }
+
+    #[test]
+    fn nothing_overtakes_what_the_thread_has_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let thread = standing(root.path(), JournalSync::Process);
+        thread.give(Job::Remove(record("first").name));
+        let next = || match thread.jobs.next(MAX_BATCH, None, Duration::ZERO) {
+            Next::Batch(batch) => batch,
+            _ => panic!("nothing waits"),
+        };
+        let removal = next();
+        let mut again = give(&thread, record("first"));
+        assert!(again.try_recv().is_err(), "after the removal");
+        thread.writer.lock().as_mut().unwrap().batch(removal);
+        let put = next();
+        thread.writer.lock().as_mut().unwrap().batch(put);
+        assert_eq!(again.try_recv(), Ok(Ok(())));
+        assert_eq!(live(&thread), names(&["first"]));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_thread_that_has_ended() {
+        let root = tempfile::tempdir().unwrap();
+        let thread = Thread::default();
+        let (finish, before) = oneshot::channel();
+        thread.give(Job::Finish(finish));
+        drop(Ending(&thread));
+        assert!(before.blocking_recv().is_err());
+        *thread.writer.lock() = Some(samples::writer(root.path(), 1, JournalSync::Process));
+        assert!(give(&thread, record("first")).blocking_recv().is_err());
     }
 
     #[test]

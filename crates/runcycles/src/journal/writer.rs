@@ -150,9 +150,10 @@ impl Writer {
             let _ = answer.send(written);
         }
         for name in removed {
-            // Not in the segment: then it has a file.
+            // Not in the segment: then it has a file, unless it was never written.
             if self.live.remove(&name).is_none()
                 && let Err(error) = self.directory.remove(&name)
+                && self.directory.exists(&name)
             {
                 tracing::warn!(%error, file = &*name, "settled record cannot be removed");
                 self.health.unresolved(name, self.clock.now_ms());
