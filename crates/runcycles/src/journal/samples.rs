@@ -32,7 +32,6 @@ pub(super) fn on_clock(
 }
 
 /// The record of a spend on that reservation.
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 pub(super) fn record(id: &str) -> Named {
     let body = serde_json::json!({"idempotency_key": "k"});
     let body = serde_json::value::to_raw_value(&body).unwrap();
