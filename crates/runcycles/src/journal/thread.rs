@@ -73,8 +73,8 @@ impl Thread {
         self.jobs.close();
     }
 
-    /// To copy a record, and to void those that are settled, takes a tenth of what two
-    /// changes of threads do. Answers the job where it takes more than that.
+    /// To copy a record, and to void those that are settled, takes less than two changes
+    /// of threads (ADR 13). Answers the job where it takes more than that.
     fn at_once(&self, job: Job) -> Option<Job> {
         let Job::Put(records, _) = &job else { return Some(job) };
         let Some(mut writer) = self.writer.try_lock() else { return Some(job) };
